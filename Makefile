@@ -1,0 +1,41 @@
+# Everything that people do with a checkout. `make demo` and `make test` work on a fresh Debian 12.
+
+SWITCHYARD := build/app/cli/switchyard
+FIXTURES ?= tests/fixtures
+
+.PHONY: help setup build demo test test-asan parity bench train format
+help:            ## show this list
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ; @tools/setup.sh
+
+build/build.ninja: | setup
+	@cmake --preset release
+
+build: setup build/build.ninja  ## install what is missing and build
+	@cmake --build build
+
+demo: build      ## draw a grid of images with the embedded model, and which experts drew them
+	@mkdir -p out
+	$(SWITCHYARD) sample --class all --count 8 --seed 0 --guidance 1.5 --no-images \
+	  --grid out/demo.png --columns 8 --zoom 2 --map out/demo-experts.png
+
+test: build      ## build and run every test
+	@ctest --test-dir build --output-on-failure
+
+test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@[ -f build-asan/build.ninja ] || cmake --preset asan
+	@cmake --build build-asan
+	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
+
+parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
+	@SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) build/tests/dit/test_dit --gtest_filter='*Parity*' --gtest_brief=1
+
+bench: build     ## time the S/2 forward beside the plain at::linear form and the best matrix product
+	@build/bench/bench_forward
+
+train: build     ## train the embedded model's recipe in runs/solids (resumes by itself)
+	$(SWITCHYARD) train --preset solids --out runs/solids
+
+format:          ## format the sources
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i

@@ -1,0 +1,42 @@
+# switchyard_layer(NAME SOURCES ... [DEPENDS layers...] [LIBRARIES external...])
+#
+# A layer is a static library whose headers are found as "NAME/file.h", and only by those that depend on it: the include
+# folder of each layer holds nothing but a link to that layer, so an arrow that DESIGN.md does not allow does not compile.
+
+set(SWITCHYARD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow)
+
+add_library(switchyard_options INTERFACE)
+target_compile_options(switchyard_options INTERFACE ${SWITCHYARD_WARNINGS})
+# Contraction to fused multiply-add differs between compilers and processors; images must not.
+target_compile_options(switchyard_options INTERFACE -ffp-contract=off)
+if(NOT SWITCHYARD_SANITIZE)  # the sanitizers' instrumentation makes g++ 12 warn inside libstdc++
+  target_compile_options(switchyard_options INTERFACE -Werror)
+else()
+  target_compile_options(switchyard_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
+  target_link_options(switchyard_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# One precompiled header for everything that uses libtorch: 14 s of parsing per file become 2 s.
+file(WRITE ${CMAKE_BINARY_DIR}/pch.cc.in "// Owns the precompiled header.\n")
+configure_file(${CMAKE_BINARY_DIR}/pch.cc.in ${CMAKE_BINARY_DIR}/pch.cc COPYONLY)
+add_library(switchyard_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
+target_link_libraries(switchyard_pch PUBLIC torch PRIVATE switchyard_options)
+target_precompile_headers(switchyard_pch PRIVATE <ATen/ATen.h> <torch/csrc/autograd/custom_function.h>)
+
+function(switchyard_layer name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include/${name})
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR}/include/${name}/${name} SYMBOLIC)
+  target_include_directories(${name} PUBLIC ${CMAKE_BINARY_DIR}/include/${name})
+  target_link_libraries(${name} PUBLIC torch ${arg_DEPENDS} ${arg_LIBRARIES} PRIVATE switchyard_options)
+  target_precompile_headers(${name} REUSE_FROM switchyard_pch)
+endfunction()
+
+# A program of ours: like a layer, but nothing can depend on it.
+function(switchyard_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE torch ${arg_DEPENDS} ${arg_LIBRARIES} switchyard_options)
+  target_precompile_headers(${name} REUSE_FROM switchyard_pch)
+endfunction()

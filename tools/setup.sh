@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs what Switchyard is built with, and nothing when it is all there: Debian packages (asks for root only when one is
+# missing) and the pinned libtorch wheel in .venv. SWITCHYARD_TORCH=DIR skips the wheel and uses someone's own libtorch.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(g++ cmake ninja-build pkg-config python3-venv
+          libpng-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true) == installed ]] || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  echo "Installing Debian packages: ${missing[*]}"
+  as_root=()
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || { echo "Root is needed for: apt-get install ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+[[ -n ${SWITCHYARD_TORCH:-} ]] && exit 0
+
+# The wheel is the same with and without a GPU; without a driver its NVIDIA libraries (2.4 GB) are left out, but for the
+# two that libtorch_cpu.so itself is linked with.
+if command -v nvidia-smi >/dev/null; then kind=cuda; else kind=cpu; fi
+requirements=tools/requirements-$kind.txt
+stamp=.venv/switchyard-$kind.txt
+cmp -s "$requirements" "$stamp" && exit 0
+echo "Installing libtorch ($kind) into .venv"
+python3 -m venv .venv
+flags=(--quiet --disable-pip-version-check)
+[[ $kind == cpu ]] && flags+=(--no-deps)
+.venv/bin/pip install "${flags[@]}" -r "$requirements"
+cp "$requirements" "$stamp"
