@@ -1,0 +1,24 @@
+// NumPy's .npz archives: named arrays that `numpy.load` opens.
+//
+// One deflated zip entry "name.npy" per array, format version 1.0, row-major. Source: NumPy's NEP 1.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace switchyard::io {
+
+// Bool, uint8, int8 to int64, float16, float32 and float64 keep their dtype, bfloat16 becomes float32; any
+// device and strides. Atomic; the same arrays give the same bytes (entries carry a fixed date).
+// std::invalid_argument: undefined tensor, another dtype, an empty name or one with '/', '\' or a NUL.
+// OutputError: the file cannot be written.
+void write_npz(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& arrays);
+
+// The dtypes above, little-endian, row-major; at most 4 GiB per array. InputError names file, array and
+// fault.
+std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
+
+}  // namespace switchyard::io

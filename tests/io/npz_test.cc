@@ -1,0 +1,118 @@
+#include "io/npz.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "io/error.h"
+#include "scratch.h"
+
+namespace switchyard::io {
+namespace {
+
+using NpzTest = Scratch;
+
+const std::vector<at::ScalarType> kDtypes = {at::kBool, at::kByte, at::kChar,  at::kShort, at::kInt,
+                                             at::kLong, at::kHalf, at::kFloat, at::kDouble};
+
+at::Tensor counting(at::IntArrayRef shape, at::ScalarType dtype) {
+  return at::arange(c10::multiply_integers(shape), at::kLong)
+      .remainder(dtype == at::kBool ? 2 : 100)
+      .to(dtype)
+      .view(shape);
+}
+
+void expect_same(const at::Tensor& found, const at::Tensor& expected, const std::string& name) {
+  EXPECT_EQ(found.scalar_type(), expected.scalar_type()) << name;
+  EXPECT_EQ(found.sizes(), expected.sizes()) << name;
+  EXPECT_TRUE(at::equal(found, expected)) << name;
+}
+
+TEST_F(NpzTest, RoundTripOfEveryDtypeAndSize) {
+  const std::vector<std::vector<std::int64_t>> shapes = {
+      {}, {0}, {1}, {31}, {33, 3}, {2, 0, 5}, {1, 2, 3, 4, 5}};
+  std::map<std::string, at::Tensor> arrays;
+  for (const at::ScalarType dtype : kDtypes)
+    for (const auto& shape : shapes) arrays[c10::str(dtype, at::IntArrayRef(shape))] = counting(shape, dtype);
+  write_npz(file("a.npz"), arrays);
+  const auto found = read_npz(file("a.npz"));
+  ASSERT_EQ(found.size(), arrays.size());
+  for (const auto& [name, array] : arrays) expect_same(found.at(name), array, name);
+}
+
+TEST_F(NpzTest, Bfloat16IsWrittenAsFloat32) {
+  write_npz(file("a.npz"), {{"w", counting({31}, at::kBFloat16)}});
+  expect_same(read_npz(file("a.npz")).at("w"), counting({31}, at::kFloat), "w");
+}
+
+TEST_F(NpzTest, StridedArraysAreWrittenRowMajor) {
+  const at::Tensor array = counting({3, 5}, at::kInt).t();
+  write_npz(file("a.npz"), {{"w", array}});
+  expect_same(read_npz(file("a.npz")).at("w"), array, "w");
+}
+
+TEST_F(NpzTest, LargeArraysAreDeflated) {
+  const at::Tensor array = counting({1000, 1001}, at::kInt);
+  write_npz(file("a.npz"), {{"w", array}});
+  EXPECT_LT(std::filesystem::file_size(file("a.npz")), array.nbytes() / 10);
+  expect_same(read_npz(file("a.npz")).at("w"), array, "w");
+}
+
+TEST_F(NpzTest, SameArraysGiveTheSameBytes) {
+  write_npz(file("a.npz"), {{"a", counting({31}, at::kInt)}, {"b", counting({3}, at::kHalf)}});
+  write_npz(file("b.npz"), {{"a", counting({31}, at::kInt)}, {"b", counting({3}, at::kHalf)}});
+  EXPECT_EQ(bytes_of("a.npz"), bytes_of("b.npz"));
+}
+
+TEST_F(NpzTest, WriteRefusesWhatNumpyLacks) {
+  const std::vector<std::pair<std::string, at::Tensor>> cases = {{"", at::zeros({1})},
+                                                                 {"a/b", at::zeros({1})},
+                                                                 {"a\\b", at::zeros({1})},
+                                                                 {"w", at::Tensor()},
+                                                                 {"w", at::zeros({1}, at::kFloat8_e5m2)},
+                                                                 {"w", at::zeros({2, 2}).to_sparse()}};
+  for (const auto& [name, array] : cases)
+    EXPECT_THROW(write_npz(file("a.npz"), {{name, array}}), std::invalid_argument) << name;
+  EXPECT_THROW(write_npz(file("a.npz"), {}), std::invalid_argument);
+  EXPECT_TRUE(names().empty());
+}
+
+TEST_F(NpzTest, WriteIntoAMissingFolderIsAnOutputError) {
+  EXPECT_THROW(write_npz(file("missing/a.npz"), {{"w", at::zeros({1})}}), OutputError);
+}
+
+TEST_F(NpzTest, EveryTruncationIsRefused) {
+  write_npz(file("a.npz"), {{"w", counting({31}, at::kInt)}});
+  const std::string bytes = bytes_of("a.npz");
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_THROW(read_npz(put("b.npz", bytes.substr(0, size))), InputError) << size;
+}
+
+TEST_F(NpzTest, EveryFlippedBitIsRefusedOrGivesTheSameArray) {
+  const at::Tensor array = counting({31}, at::kInt);
+  write_npz(file("a.npz"), {{"w", array}});
+  const std::string bytes = bytes_of("a.npz");
+  int refused = 0;
+  for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+    std::string flipped = bytes;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    try {
+      for (const auto& [name, found] : read_npz(put("b.npz", flipped)))
+        expect_same(found, array, c10::str("bit ", bit));
+    } catch (const InputError&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 500);
+}
+
+TEST_F(NpzTest, OtherFilesAreNamed) {
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(put("a.npz", "not a zip file")); }), "a.npz"));
+  EXPECT_THROW(read_npz(file("missing.npz")), InputError);
+}
+
+}  // namespace
+}  // namespace switchyard::io

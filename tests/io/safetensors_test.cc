@@ -1,0 +1,390 @@
+#include "io/safetensors.h"
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/error.h"
+#include "scratch.h"
+
+namespace switchyard::io {
+namespace {
+
+using SafetensorsTest = Scratch;
+
+const std::vector<at::ScalarType> kAllDtypes = {at::kBool,   at::kByte,          at::kChar,       at::kShort,
+                                                at::kUInt16, at::kInt,           at::kUInt32,     at::kLong,
+                                                at::kUInt64, at::kHalf,          at::kBFloat16,   at::kFloat,
+                                                at::kDouble, at::kFloat8_e4m3fn, at::kFloat8_e5m2};
+
+// Bytes that count up; 0 and 1 only for bool.
+at::Tensor counting(at::IntArrayRef shape, at::ScalarType dtype) {
+  const at::Tensor tensor = at::empty(shape, dtype);
+  auto* bytes = static_cast<unsigned char*>(tensor.data_ptr());
+  for (std::size_t i = 0; i < tensor.nbytes(); ++i)
+    bytes[i] = static_cast<unsigned char>(dtype == at::kBool ? i % 2 : i);
+  return tensor;
+}
+
+std::string raw(const at::Tensor& tensor) {
+  const at::Tensor data = tensor.contiguous();
+  return data.nbytes() == 0 ? ""
+                            : std::string(static_cast<const char*>(data.const_data_ptr()), data.nbytes());
+}
+
+void expect_same(const std::map<std::string, at::Tensor>& found,
+                 const std::map<std::string, at::Tensor>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, tensor] : expected) {
+    ASSERT_TRUE(found.contains(name)) << name;
+    EXPECT_EQ(found.at(name).scalar_type(), tensor.scalar_type()) << name;
+    EXPECT_EQ(found.at(name).sizes(), tensor.sizes()) << name;
+    EXPECT_EQ(raw(found.at(name)), raw(tensor)) << name;
+  }
+}
+
+// A file with this header and this many data bytes after it.
+std::string with_header(const std::string& header, std::size_t data = 0) {
+  std::string bytes(8, '\0');
+  for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(std::uint64_t{header.size()} >> (8 * i));
+  return bytes + header + std::string(data, '\0');
+}
+
+TensorFile parse(const std::string& bytes, const std::string& name = "memory") {
+  const auto owner = std::make_shared<std::string>(bytes);
+  return parse_safetensors(std::as_writable_bytes(std::span(*owner)), owner, name);
+}
+
+TEST_F(SafetensorsTest, RoundTripOfEveryDtypeAndSize) {
+  std::map<std::string, at::Tensor> tensors;
+  const std::vector<std::vector<std::int64_t>> shapes = {
+      {}, {0}, {1}, {31}, {33, 3}, {2, 0, 5}, {1, 2, 3, 4, 5}};
+  for (const at::ScalarType dtype : kAllDtypes)
+    for (const auto& shape : shapes)
+      tensors[c10::str(dtype, at::IntArrayRef(shape))] = counting(shape, dtype);
+  write_safetensors(file("a"), tensors);
+  expect_same(read_safetensors(file("a")).tensors, tensors);
+}
+
+TEST_F(SafetensorsTest, RoundTripOfMetadataAndNames) {
+  const std::map<std::string, std::string> metadata = {
+      {"config", R"({"depth": 12, "name": "\u00e9"})"}, {"", "empty key"}, {"ünï", "line\nbreak \x01"}};
+  const std::map<std::string, at::Tensor> tensors = {{"blocks.0.w\"1\"", counting({2}, at::kFloat)},
+                                                     {"", counting({1}, at::kByte)},
+                                                     {"é", counting({3}, at::kHalf)}};
+  write_safetensors(file("a"), tensors, metadata);
+  const TensorFile found = read_safetensors(file("a"));
+  EXPECT_EQ(found.metadata, metadata);
+  expect_same(found.tensors, tensors);
+}
+
+TEST_F(SafetensorsTest, RoundTripOfNothing) {
+  write_safetensors(file("a"), {});
+  const TensorFile found = read_safetensors(file("a"));
+  EXPECT_TRUE(found.tensors.empty());
+  EXPECT_TRUE(found.metadata.empty());
+}
+
+TEST_F(SafetensorsTest, StridedTensorsAreWrittenRowMajor) {
+  const at::Tensor tensor = counting({3, 5}, at::kInt);
+  write_safetensors(file("a"), {{"t", tensor.t()}, {"every second", tensor.slice(1, 0, 5, 2)}});
+  expect_same(read_safetensors(file("a")).tensors,
+              {{"t", tensor.t()}, {"every second", tensor.slice(1, 0, 5, 2)}});
+}
+
+TEST_F(SafetensorsTest, WrittenTensorsAreAlignedSoNoneIsCopied) {
+  write_safetensors(file("a"), {{"a", counting({3}, at::kByte)},
+                                {"b", counting({5}, at::kDouble)},
+                                {"c", counting({7}, at::kHalf)},
+                                {"d", counting({}, at::kFloat)}});
+  const TensorFile found = read_safetensors(file("a"));
+  const auto address = [&](const char* name) {
+    return static_cast<const char*>(found.tensors.at(name).const_data_ptr());
+  };
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(address("b")) % 8, 0u);
+  EXPECT_EQ(address("d") - address("b"), 40);
+  EXPECT_EQ(address("c") - address("b"), 44);
+  EXPECT_EQ(address("a") - address("b"), 58);
+}
+
+TEST_F(SafetensorsTest, SameContentGivesTheSameBytes) {
+  const std::map<std::string, at::Tensor> tensors = {{"a", counting({3}, at::kByte)},
+                                                     {"b", counting({5}, at::kDouble)}};
+  write_safetensors(file("a"), tensors, {{"k", "v"}});
+  write_safetensors(file("b"), tensors, {{"k", "v"}});
+  EXPECT_EQ(bytes_of("a"), bytes_of("b"));
+}
+
+TEST_F(SafetensorsTest, ReadsTheLayoutOfTheSpecification) {
+  std::string bytes = with_header(
+      R"({"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}   )", 8);
+  const float values[2] = {1.5f, -2.0f};
+  std::memcpy(bytes.data() + bytes.size() - 8, values, 8);
+  const TensorFile found = read_safetensors(put("a", bytes));
+  EXPECT_EQ(found.metadata.at("format"), "pt");
+  EXPECT_TRUE(at::equal(found.tensors.at("w"), at::tensor({1.5f, -2.0f})));
+}
+
+TEST_F(SafetensorsTest, UnalignedTensorIsCopiedWithItsValue) {
+  std::string bytes = with_header(R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                                  R"("w":{"dtype":"F64","shape":[1],"data_offsets":[1,9]}})",
+                                  9);
+  const double value = 0.1;
+  std::memcpy(bytes.data() + bytes.size() - 8, &value, 8);
+  const at::Tensor found = parse(bytes).tensors.at("w");
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(found.const_data_ptr()) % 8, 0u);
+  EXPECT_EQ(found.item<double>(), 0.1);
+}
+
+TEST_F(SafetensorsTest, TensorsOutliveTheFileAndTheirSiblings) {
+  write_safetensors(file("a"), {{"a", counting({1000}, at::kInt)}, {"b", counting({1000}, at::kInt)}});
+  at::Tensor kept = read_safetensors(file("a")).tensors.at("b");
+  std::filesystem::remove(file("a"));
+  EXPECT_TRUE(at::equal(kept, counting({1000}, at::kInt)));
+}
+
+TEST_F(SafetensorsTest, WritingToATensorDoesNotChangeTheFile) {
+  write_safetensors(file("a"), {{"a", counting({1000}, at::kInt)}});
+  const std::string before = bytes_of("a");
+  TensorFile found = read_safetensors(file("a"));
+  found.tensors.at("a").fill_(7);
+  EXPECT_EQ(found.tensors.at("a")[999].item<int>(), 7);
+  EXPECT_EQ(bytes_of("a"), before);
+}
+
+struct Hostile {
+  const char* what;
+  std::string bytes;
+  const char* message;  // a part of what must be said
+};
+
+std::string tensor(const char* fields) { return std::string(R"({"w":{)") + fields + "}}"; }
+
+std::vector<Hostile> hostile_files() {
+  const std::string huge(7, '\0');
+  std::string deep = with_header(R"({"w":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}");
+  std::string long_name = with_header("{\"" + std::string(100'000, 'n') + R"(":1})");
+  std::string many_dimensions = R"("dtype":"U8","data_offsets":[0,1],"shape":[1)";
+  for (int i = 0; i < 64; ++i) many_dimensions += ",1";
+  std::string bool_two = with_header(tensor(R"("dtype":"BOOL","shape":[2],"data_offsets":[0,2])"), 2);
+  bool_two.back() = '\2';
+  return {
+      {"empty file", "", "at least 8 bytes, found 0"},
+      {"seven bytes", huge, "at least 8 bytes, found 7"},
+      {"no header", std::string(8, '\0'), "start with '{'"},
+      {"header beyond the file", std::string("\x10", 1) + huge + "{}", "header of 16 bytes, found only 2"},
+      {"header of 2^64-1 bytes", std::string(8, '\xff') + "{}", "at most 100000000 bytes"},
+      {"header of 100000001 bytes", std::string("\x01\xe1\xf5\x05\0\0\0\0{}", 10), "at most 100000000 bytes"},
+      {"another format", "PK\x03\x04 and so on, not a tensor file", "not a safetensors file?"},
+      {"not JSON", with_header("{]"), "syntax error at its byte 2"},
+      {"JSON ends early", with_header(R"({"w":{"dtype")"), "syntax error"},
+      {"JSON goes on", with_header("{}{}"), "syntax error"},
+      {"comment", with_header("{/**/}"), "syntax error"},
+      {"NUL padding", with_header(std::string("{}\0\0", 4)), "found a NUL byte"},
+      {"byte order mark", with_header("\xef\xbb\xbf{}"), "start with '{'"},
+      {"space before the object", with_header(" {}"), "start with '{'"},
+      {"list", with_header("[]"), "start with '{'"},
+      {"not UTF-8", with_header("{\"\xff\":{}}"), "UTF-8"},
+      {"overlong UTF-8", with_header("{\"\xc0\xaf\":{}}"), "UTF-8"},
+      {"number out of range", with_header(tensor(R"("dtype":"U8","shape":[1e999],"data_offsets":[0,1])"), 1),
+       "out of range"},
+      {"deep nesting", deep, "deeper nesting"},
+      {"long name", long_name, "expected an object, found 1"},
+      {"tensor is a number", with_header(R"({"w":1})"), "tensor \"w\": expected an object"},
+      {"tensor is null", with_header(R"({"w":null})"), "tensor \"w\": expected an object"},
+      {"no dtype", with_header(tensor(R"("shape":[1],"data_offsets":[0,1])"), 1), "dtype is missing"},
+      {"no shape", with_header(tensor(R"("dtype":"U8","data_offsets":[0,1])"), 1), "shape is missing"},
+      {"no offsets", with_header(tensor(R"("dtype":"U8","shape":[1])"), 1), "data_offsets is missing"},
+      {"extra field", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"x":0)"), 1),
+       "found the field \"x\""},
+      {"unknown dtype", with_header(tensor(R"("dtype":"F4","shape":[1],"data_offsets":[0,1])"), 1),
+       "found \"F4\""},
+      {"dtype in lower case", with_header(tensor(R"("dtype":"f32","shape":[1],"data_offsets":[0,4])"), 4),
+       "found \"f32\""},
+      {"dtype is a number", with_header(tensor(R"("dtype":32,"shape":[1],"data_offsets":[0,4])"), 4),
+       "dtype: expected one of"},
+      {"shape is a number", with_header(tensor(R"("dtype":"U8","shape":1,"data_offsets":[0,1])"), 1),
+       "non-negative integers, found 1"},
+      {"negative size", with_header(tensor(R"("dtype":"U8","shape":[-1],"data_offsets":[0,1])"), 1),
+       "found [-1]"},
+      {"fractional size", with_header(tensor(R"("dtype":"U8","shape":[1.0],"data_offsets":[0,1])"), 1),
+       "found [1.0]"},
+      {"size is a string", with_header(tensor(R"("dtype":"U8","shape":["1"],"data_offsets":[0,1])"), 1),
+       "non-negative integers"},
+      {"size beyond 64 bits",
+       with_header(tensor(R"("dtype":"U8","shape":[18446744073709551616],"data_offsets":[0,1])"), 1),
+       "non-negative integers"},
+      {"size beyond 63 bits",
+       with_header(tensor(R"("dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1])"), 1),
+       "2^63 - 1"},
+      {"product overflows to 0",
+       with_header(tensor(R"("dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0])")),
+       "2^63 - 1"},
+      {"product overflows to 1",
+       with_header(tensor(R"("dtype":"U8","shape":[4294967297,18446744069414584321],"data_offsets":[0,1])"),
+                   1),
+       "2^63 - 1"},
+      {"bytes overflow",
+       with_header(tensor(R"("dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0])")),
+       "2^63 - 1"},
+      {"zero hides an overflow",
+       with_header(tensor(R"("dtype":"U8","shape":[0,4294967296,4294967296],"data_offsets":[0,0])")),
+       "2^63 - 1"},
+      {"too many dimensions", with_header(tensor((many_dimensions + "]").c_str()), 1),
+       "at most 64 dimensions, found 65"},
+      {"one offset", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0])"), 1),
+       "data_offsets: expected [begin, end]"},
+      {"three offsets", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0,1,1])"), 1),
+       "data_offsets: expected [begin, end]"},
+      {"negative offset", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[-1,0])"), 1),
+       "found [-1,0]"},
+      {"end before begin", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[1,0])"), 1),
+       "begin <= end, found [1,0]"},
+      {"fewer bytes than the shape",
+       with_header(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,7])"), 7),
+       "expected 8 bytes for F32 [2], found 7"},
+      {"more bytes than the shape",
+       with_header(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,9])"), 9),
+       "expected 8 bytes for F32 [2], found 9"},
+      {"data cut off", with_header(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])"), 7),
+       "only 7 bytes follow the header"},
+      {"trailing bytes", with_header(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8])"), 9),
+       "1 bytes after the last tensor"},
+      {"trailing bytes, no tensor", with_header("{}", 3), "3 bytes after the last tensor"},
+      {"hole at the front", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[1,2])"), 2),
+       "found 1 (hole)"},
+      {"hole in the middle",
+       with_header(
+           R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}})",
+           3),
+       "tensor \"b\": data_offsets: expected to begin at 1"},
+      {"overlap",
+       with_header(
+           R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
+           3),
+       "found 1 (overlap)"},
+      {"same bytes twice",
+       with_header(
+           R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})",
+           2),
+       "found 0 (overlap)"},
+      {"empty tensor outside", with_header(tensor(R"("dtype":"U8","shape":[0],"data_offsets":[9,9])")),
+       "found 9 (hole)"},
+      {"tensor twice",
+       with_header(
+           R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+           1),
+       "key \"w\" appears twice"},
+      {"dtype twice", with_header(tensor(R"("dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1])"), 1),
+       "key \"dtype\" appears twice"},
+      {"metadata twice", with_header(R"({"__metadata__":{},"__metadata__":{}})"),
+       "key \"__metadata__\" appears twice"},
+      {"key twice in metadata", with_header(R"({"__metadata__":{"k":"1","k":"2"}})"),
+       "key \"k\" appears twice"},
+      {"metadata is a string", with_header(R"({"__metadata__":"x"})"), "__metadata__: expected an object"},
+      {"metadata holds a number", with_header(R"({"__metadata__":{"k":1}})"),
+       "__metadata__: expected a string for \"k\", found 1"},
+      {"metadata holds null", with_header(R"({"__metadata__":{"k":null}})"), "found null"},
+      {"bool of two", bool_two, "0 and 1 for BOOL, found 2"},
+  };
+}
+
+TEST_F(SafetensorsTest, HostileFilesAreRefusedWithAReason) {
+  for (const Hostile& hostile : hostile_files()) {
+    SCOPED_TRACE(hostile.what);
+    const std::string message = message_of<InputError>([&] { parse(hostile.bytes, "file.safetensors"); });
+    EXPECT_TRUE(contains(message, "file.safetensors: "));
+    EXPECT_TRUE(contains(message, hostile.message));
+    EXPECT_LT(message.size(), 600u);
+  }
+}
+
+TEST_F(SafetensorsTest, MessagesCarryNoControlCharacters) {
+  const std::string message = message_of<InputError>([&] { parse(with_header(R"({"\u001b[31m\n":1})")); });
+  EXPECT_EQ(message.find_first_of("\x1b\n"), std::string::npos) << message;
+}
+
+TEST_F(SafetensorsTest, EmptyTensorsBetweenOthersAreFine) {
+  const TensorFile found = parse(with_header(R"({"b":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},)"
+                                             R"("a":{"dtype":"F32","shape":[0,3],"data_offsets":[2,2]},)"
+                                             R"("c":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)"
+                                             R"("d":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}})",
+                                             3));
+  EXPECT_EQ(found.tensors.size(), 4u);
+  EXPECT_EQ(found.tensors.at("a").sizes(), at::IntArrayRef({0, 3}));
+}
+
+// A file with several dtypes, an empty tensor and metadata.
+std::string small_file(const std::filesystem::path& path) {
+  write_safetensors(path,
+                    {{"a", counting({2, 3}, at::kFloat)},
+                     {"b", counting({3}, at::kBool)},
+                     {"c", counting({0, 4}, at::kHalf)},
+                     {"d", counting({}, at::kLong)}},
+                    {{"k", "text"}});
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+TEST_F(SafetensorsTest, EveryTruncationIsRefused) {
+  const std::string bytes = small_file(file("a"));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_THROW(read_safetensors(put("b", bytes.substr(0, size))), InputError) << size;
+}
+
+TEST_F(SafetensorsTest, EveryFlippedBitIsRefusedOrGivesTensorsOfTheRightSize) {
+  const std::string bytes = small_file(file("a"));
+  std::size_t data = 0;
+  for (const auto& [name, tensor] : parse(bytes).tensors) data += tensor.nbytes();
+  int refused = 0, accepted = 0;
+  const auto flip_and_parse = [&](std::string flipped, std::size_t bit) {
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    try {
+      std::size_t found = 0;
+      for (const auto& [name, tensor] : parse(flipped).tensors) found += raw(tensor).size();
+      EXPECT_EQ(found, data) << "bit " << bit;
+      ++accepted;
+    } catch (const InputError&) {
+      ++refused;
+    }
+  };
+  for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) flip_and_parse(bytes, bit);
+  EXPECT_GT(accepted, 0);  // in names, metadata and values
+  EXPECT_GT(refused, 1000);
+
+  std::mt19937 random(0);  // and two flips at a time
+  for (int i = 0; i < 2000; ++i) {
+    std::string flipped = bytes;
+    flipped[random() % bytes.size()] ^= static_cast<char>(1 << random() % 8);
+    flip_and_parse(flipped, random() % (bytes.size() * 8));
+  }
+}
+
+TEST_F(SafetensorsTest, MissingFileIsAnError) {
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_safetensors(file("missing")); }), "No such file"));
+}
+
+TEST_F(SafetensorsTest, WriteRefusesWhatTheFormatLacks) {
+  const std::vector<std::pair<std::string, at::Tensor>> cases = {{"__metadata__", at::zeros({1})},
+                                                                 {"w", at::Tensor()},
+                                                                 {"w", at::zeros({1}, at::kComplexFloat)},
+                                                                 {"w", at::zeros({2, 2}).to_sparse()},
+                                                                 {"\xff", at::zeros({1})}};
+  for (const auto& [name, tensor] : cases)
+    EXPECT_THROW(write_safetensors(file("a"), {{name, tensor}}), std::invalid_argument) << name;
+  EXPECT_THROW(write_safetensors(file("a"), {}, {{"k", "\xff"}}), std::invalid_argument);
+  EXPECT_TRUE(names().empty());
+}
+
+TEST_F(SafetensorsTest, WriteIntoAMissingFolderIsAnOutputError) {
+  EXPECT_THROW(write_safetensors(file("missing/a"), {{"w", at::zeros({1})}}), OutputError);
+}
+
+}  // namespace
+}  // namespace switchyard::io
