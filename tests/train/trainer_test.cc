@@ -1,0 +1,88 @@
+#include "train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include "dit/checkpoint.h"
+#include "io/error.h"
+#include "io/safetensors.h"
+
+namespace switchyard::train {
+namespace {
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = std::filesystem::path(::testing::TempDir()) /
+            (std::string("trainer_test_") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(root_);
+    recipe_ = recipe("tiny");
+    recipe_.images = 96;  // 12 steps
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  RunOptions options(const char* name) const {
+    RunOptions options;
+    options.directory = root_ / name;
+    options.images_per_sheet = 0;
+    options.steps_per_row = 5;
+    return options;
+  }
+  static OnProgress stop_after(int64_t step) {
+    return [step](const Progress& progress) { return progress.step < step; };
+  }
+  std::filesystem::path root_;
+  Recipe recipe_;
+};
+
+TEST_F(TrainerTest, InterruptedRunEndsInTheUnbrokenRunsBytes) {
+  ASSERT_TRUE(train(recipe_, options("unbroken")));
+  for (const int64_t step : {1, 4, 5, 11}) EXPECT_FALSE(train(recipe_, options("broken"), stop_after(step)));
+  ASSERT_TRUE(train(recipe_, options("broken")));
+  const auto a = io::read_safetensors(root_ / "unbroken" / "checkpoint.safetensors");
+  const auto b = io::read_safetensors(root_ / "broken" / "checkpoint.safetensors");
+  ASSERT_EQ(a.tensors.size(), b.tensors.size());
+  for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(at::equal(tensor, b.tensors.at(name))) << name;
+}
+
+TEST_F(TrainerTest, LossFalls) {
+  recipe_.images = 800;
+  double first = 0, last = 0;
+  auto options = this->options("run");
+  options.steps_per_row = 20;
+  train(recipe_, options, [&](const Progress& p) {
+    if (p.step == 20) first = p.loss;
+    if (p.step == 100) last = p.loss;
+    return true;
+  });
+  EXPECT_LT(last, 0.8 * first);
+}
+
+TEST_F(TrainerTest, ModelFileSaysHowItWasTrained) {
+  train(recipe_, options("run"));
+  const auto loaded = dit::load_model(root_ / "run" / "model.safetensors");
+  EXPECT_NE(loaded.training.find("\"images_seen\":96"), std::string::npos) << loaded.training;
+  EXPECT_EQ(loaded.model.config().class_names.size(), 10u);
+}
+
+TEST_F(TrainerTest, CheckpointOfAnotherRecipeIsRefusedByField) {
+  train(recipe_, options("run"), stop_after(1));
+  recipe_.learning_rate *= 2;
+  try {
+    train(recipe_, options("run"));
+    FAIL() << "expected io::InputError";
+  } catch (const io::InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("learning_rate"), std::string::npos) << error.what();
+  }
+}
+
+TEST_F(TrainerTest, RunMayBeMadeLonger) {
+  ASSERT_TRUE(train(recipe_, options("run")));
+  recipe_.images += 16;
+  int64_t steps = 0;
+  train(recipe_, options("run"), [&](const Progress&) { return ++steps, true; });
+  EXPECT_EQ(steps, 2);
+}
+
+}  // namespace
+}  // namespace switchyard::train

@@ -1,0 +1,66 @@
+#include "train/recipe.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace switchyard::train {
+
+void Recipe::validate() const {
+  const auto require = [](bool condition, const std::string& message) {
+    if (!condition) throw std::invalid_argument("training recipe: " + message);
+  };
+  const auto in_range = [&](const char* name, double value, double low, double high) {
+    require(value >= low && value <= high, std::string(name) + " must be in " + nlohmann::json(low).dump() + " .. " +
+                                               nlohmann::json(high).dump() + ", got " + nlohmann::json(value).dump());
+  };
+  dit::preset(model);
+  require(images >= 1, "images must be positive, got " + std::to_string(images));
+  require(shard_size >= 1 && batch_size >= 1 && batch_size % shard_size == 0,
+          "shard_size " + std::to_string(shard_size) + " must divide batch_size " + std::to_string(batch_size));
+  in_range("learning_rate", learning_rate, 0, 1);
+  in_range("warmup_images", static_cast<double>(warmup_images), 0, 1e12);
+  in_range("decay_fraction", decay_fraction, 0, 1);
+  in_range("beta1", beta1, 0, 0.999999);
+  in_range("beta2", beta2, 0, 0.999999);
+  in_range("weight_decay", weight_decay, 0, 1);
+  in_range("max_gradient_norm", max_gradient_norm, 1e-6, 1e6);
+  in_range("ema_decay", ema_decay, 0, 1);
+  in_range("class_dropout", class_dropout, 0, 1);
+  in_range("balance_weight", balance_weight, 0, 1e3);
+  in_range("min_time", min_time, 1e-4, 1);
+}
+
+double Recipe::learning_rate_at(int64_t step) const {
+  const double seen = static_cast<double>(step * batch_size);
+  const double total = static_cast<double>(images);
+  const double warmup = warmup_images > 0 ? (seen + static_cast<double>(batch_size)) / static_cast<double>(warmup_images) : 1.0;
+  const double decay = decay_fraction > 0 ? (total - seen) / (decay_fraction * total) : 1.0;
+  return learning_rate * std::clamp(std::min(warmup, decay), 0.0, 1.0);
+}
+
+nlohmann::json to_json(const Recipe& recipe) {
+  nlohmann::json json;
+  Recipe::for_each_field(recipe, [&](const char* name, const auto& value, const char*) { json[name] = value; });
+  return json;
+}
+
+Recipe recipe(std::string_view name) {
+  if (name == "solids") return {};
+  if (name == "tiny") {
+    Recipe tiny;
+    tiny.model = "tiny";
+    tiny.images = 320;
+    tiny.batch_size = 8;
+    tiny.shard_size = 4;
+    tiny.warmup_images = 64;
+    return tiny;
+  }
+  std::string known;
+  for (const auto known_name : recipe_names()) known += (known.empty() ? "" : ", ") + std::string(known_name);
+  throw std::invalid_argument("unknown training preset \"" + std::string(name) + "\"; known: " + known);
+}
+
+std::vector<std::string_view> recipe_names() { return {"solids", "tiny"}; }
+
+}  // namespace switchyard::train

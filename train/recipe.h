@@ -1,0 +1,73 @@
+// A training recipe: everything that, with the code, determines the trained model.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dit/config.h"
+
+namespace switchyard::train {
+
+struct Recipe {
+  std::string model = "solids";  // a dit::preset
+  int64_t images = 3'200'000;    // to be seen in all
+  int64_t batch_size = 64;
+  int64_t shard_size = 32;       // images per shard; gradients are summed in the order of the shards, on however many cores
+  uint64_t seed = 0;
+
+  double learning_rate = 1e-3;
+  int64_t warmup_images = 32'000;
+  double decay_fraction = 0.5;   // the last part of the run, over which the rate falls linearly to zero
+  double beta1 = 0.9, beta2 = 0.99, adam_eps = 1e-8, weight_decay = 0.0;
+  double max_gradient_norm = 1.0;
+  double ema_decay = 0.999;      // per step
+
+  double class_dropout = 0.1;
+  double balance_weight = 0.01;
+  double time_location = 0.5, time_scale = 1.2;  // t = sigmoid(location + scale * n), n normal
+  double min_time = 0.05;        // clean-image prediction: 1/t in the velocity loss is bounded by 1/min_time
+  bool bf16 = true;              // products in bf16 where the processor has them; fp32 masters always
+
+  void validate() const;  // throws std::invalid_argument naming the field
+  bool operator==(const Recipe&) const = default;
+
+  template <class Self, class Visitor>
+  static void for_each_field(Self& r, Visitor visit) {
+    visit("model", r.model, "model preset");
+    visit("images", r.images, "images to train on");
+    visit("batch_size", r.batch_size, "images per step");
+    visit("shard_size", r.shard_size, "images per shard of a step");
+    visit("seed", r.seed, "seed of initialisation, noise, times and class dropout");
+    visit("learning_rate", r.learning_rate, "peak learning rate");
+    visit("warmup_images", r.warmup_images, "images of linear warm-up");
+    visit("decay_fraction", r.decay_fraction, "last part of the run with linear decay to zero");
+    visit("beta1", r.beta1, "AdamW beta 1");
+    visit("beta2", r.beta2, "AdamW beta 2");
+    visit("adam_eps", r.adam_eps, "AdamW epsilon");
+    visit("weight_decay", r.weight_decay, "AdamW weight decay");
+    visit("max_gradient_norm", r.max_gradient_norm, "gradients are clipped to this norm");
+    visit("ema_decay", r.ema_decay, "decay per step of the averaged weights");
+    visit("class_dropout", r.class_dropout, "share of images trained without their class");
+    visit("balance_weight", r.balance_weight, "weight of the load-balance loss");
+    visit("time_location", r.time_location, "location of the logit-normal times");
+    visit("time_scale", r.time_scale, "scale of the logit-normal times");
+    visit("min_time", r.min_time, "smallest t in the 1/t weight of clean-image prediction");
+    visit("bf16", r.bf16, "compute in bf16 where the processor has it");
+  }
+
+  int64_t steps() const { return (images + batch_size - 1) / batch_size; }
+
+  /// The learning rate of step 0 .. steps() - 1.
+  double learning_rate_at(int64_t step) const;
+};
+
+nlohmann::json to_json(const Recipe& recipe);
+
+/// Recipes by name: "solids", the embedded model's, and "tiny", seconds long, for tests and first tries.
+Recipe recipe(std::string_view name);
+std::vector<std::string_view> recipe_names();
+
+}  // namespace switchyard::train

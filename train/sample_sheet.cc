@@ -1,0 +1,30 @@
+#include "train/sample_sheet.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "io/png.h"
+#include "pipeline/generate.h"
+#include "pipeline/image_grid.h"
+
+namespace switchyard::train {
+
+void write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransformer& model, int64_t columns) {
+  constexpr int64_t kMostRows = 20;
+  model.pack();
+  pipeline::Request request;
+  request.settings.guidance.scale = 1.5;
+  for (int64_t label = 0; label < std::min(model.config().num_classes, kMostRows); ++label) {
+    for (int64_t seed = 0; seed < columns; ++seed) request.images.push_back({label, static_cast<uint64_t>(seed)});
+  }
+  std::vector<at::Tensor> images;
+  pipeline::Observer observer;
+  observer.image_finished = [&](const pipeline::ImageFinished& done) {
+    images.push_back(done.pixels);
+    return true;
+  };
+  pipeline::generate(model, request, observer);
+  io::write_png(path, pipeline::image_grid(images, columns));
+}
+
+}  // namespace switchyard::train

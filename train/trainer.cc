@@ -1,0 +1,283 @@
+#include "train/trainer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "dit/checkpoint.h"
+#include "io/atomic_file.h"
+#include "io/error.h"
+#include "io/safetensors.h"
+#include "kernels/linear.h"
+#include "train/data.h"
+#include "train/flat_parameters.h"
+#include "train/flow_matching.h"
+#include "train/sample_sheet.h"
+#include "train/training_log.h"
+
+namespace switchyard::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+dit::ModelConfig model_config(const Recipe& recipe) {
+  auto config = dit::preset(recipe.model);
+  config.class_names = solid_names();
+  return config;
+}
+
+at::ScalarType product_dtype(const Recipe& recipe) {
+  return recipe.bf16 && kernels::has_bf16_products() ? at::kBFloat16 : at::kFloat;
+}
+
+// Well-spread seeds for (run, step, shard): splitmix64's finaliser. libtorch's CPU generator uses 32 bits of them.
+uint64_t draw_seed(uint64_t run, int64_t step, int64_t shard) {
+  uint64_t x = run * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(step) * 0xd1342543de82ef95 + static_cast<uint64_t>(shard) + 1;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return (x ^ (x >> 31)) & 0xffffffff;
+}
+
+// The state that a checkpoint holds, and the models that look at it.
+class TrainingState {
+ public:
+  explicit TrainingState(const Recipe& recipe)
+      : recipe_(recipe),
+        master_(model_config(recipe)),
+        average_(model_config(recipe)),
+        working_(model_config(recipe), at::TensorOptions().dtype(product_dtype(recipe))) {
+    dit::initialize(master_, recipe.seed);
+    master_flat_ = std::make_unique<FlatParameters>(master_, false);
+    average_flat_ = std::make_unique<FlatParameters>(average_, false);
+    working_flat_ = std::make_unique<FlatParameters>(working_, true);
+    average().copy_(master());
+    working_flat_->flat().copy_(master());
+    gradient_ = at::zeros_like(master());
+    first_moment_ = at::zeros_like(master());
+    second_moment_ = at::zeros_like(master());
+  }
+
+  int64_t step() const { return step_; }
+  const dit::DiffusionTransformer& working() const { return working_; }
+  dit::DiffusionTransformer& averaged_model() { return average_; }
+
+  /// Gradients of the working model's parameters, one list per shard, summed in order; then one optimiser step.
+  /// Returns the gradient's norm before clipping.
+  double update(const std::vector<std::vector<at::Tensor>>& shard_gradients) {
+    for (size_t shard = 0; shard < shard_gradients.size(); ++shard) {
+      working_flat_->gather_gradients(shard_gradients[shard], shard > 0, gradient_);
+    }
+    const double norm = at::linalg_vector_norm(gradient_).item<double>() / static_cast<double>(shard_gradients.size());
+    const double clip = std::min(1.0, recipe_.max_gradient_norm / (norm + 1e-6));
+    gradient_.mul_(clip / static_cast<double>(shard_gradients.size()));
+
+    const auto steps_before = at::full({}, static_cast<double>(step_), at::kFloat);
+    at::_fused_adamw_({master()}, {gradient_}, {first_moment_}, {second_moment_}, {}, {steps_before + 1},
+                      recipe_.learning_rate_at(step_), recipe_.beta1, recipe_.beta2, recipe_.weight_decay, recipe_.adam_eps,
+                      /*amsgrad=*/false, /*maximize=*/false);
+    ++step_;
+    const double n = static_cast<double>(step_);
+    const double decay = std::min(recipe_.ema_decay, n / (n + 10.0));  // a young average forgets its first steps
+    average().lerp_(master(), 1.0 - decay);
+    working_flat_->flat().copy_(master());
+    return norm;
+  }
+
+  const std::vector<at::Tensor>& leaves() const { return working_flat_->views(); }
+
+  void save(const std::filesystem::path& path, const at::Tensor& window) const {
+    io::write_safetensors(path,
+                          {{"master", master()},
+                           {"average", average()},
+                           {"first_moment", first_moment_},
+                           {"second_moment", second_moment_},
+                           {"window", window},
+                           {"step", at::full({}, step_, at::kLong)}},
+                          {{"recipe", to_json(recipe_).dump()}});
+  }
+
+  void load(const std::filesystem::path& path, at::Tensor& window) {
+    auto file = io::read_safetensors(path);
+    const auto stored = nlohmann::json::parse(file.metadata["recipe"], nullptr, false);
+    const auto wanted = to_json(recipe_);
+    for (const auto& [field, value] : wanted.items()) {
+      if (field == "images" || (stored.is_object() && stored.contains(field) && stored[field] == value)) continue;
+      throw io::InputError(path.string() + ": checkpoint of another recipe: its " + field + " is " +
+                           (stored.is_object() && stored.contains(field) ? stored[field].dump() : "missing") + ", this run's is " +
+                           value.dump() + ". Train in another directory, or delete this one.");
+    }
+    const auto fetch = [&](const char* name, const at::Tensor& target) {
+      const auto found = file.tensors.find(name);
+      if (found == file.tensors.end() || found->second.sizes() != target.sizes() ||
+          found->second.scalar_type() != target.scalar_type()) {
+        throw io::InputError(path.string() + ": checkpoint without a fitting tensor \"" + name + "\"");
+      }
+      target.copy_(found->second);
+    };
+    auto step = at::zeros({}, at::kLong);
+    fetch("master", master());
+    fetch("average", average());
+    fetch("first_moment", first_moment_);
+    fetch("second_moment", second_moment_);
+    fetch("window", window);
+    fetch("step", step);
+    step_ = step.item<int64_t>();
+    working_flat_->flat().copy_(master());
+  }
+
+ private:
+  const at::Tensor& master() const { return master_flat_->flat(); }
+  const at::Tensor& average() const { return average_flat_->flat(); }
+
+  Recipe recipe_;
+  dit::DiffusionTransformer master_, average_, working_;
+  std::unique_ptr<FlatParameters> master_flat_, average_flat_, working_flat_;
+  at::Tensor gradient_, first_moment_, second_moment_;
+  int64_t step_ = 0;
+};
+
+// Makes the run's directory and clears away what a killed run left half-written.
+void prepare_directory(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) throw io::OutputError("cannot make the folder " + directory.string() + ": " + error.message());
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (io::is_temporary(entry.path())) std::filesystem::remove(entry.path(), error);
+  }
+}
+
+struct ShardResult {
+  ShardLoss loss;
+  std::vector<at::Tensor> gradients;
+};
+
+ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t shard, const Recipe& recipe) {
+  const auto rows = [&](const at::Tensor& all) { return all.narrow(0, shard * recipe.shard_size, recipe.shard_size); };
+  auto loss = shard_loss(state.working(), to_model_range(rows(batch.images)), rows(batch.labels),
+                         draw_seed(recipe.seed, state.step(), shard), recipe);
+  auto gradients = torch::autograd::grad({loss.total}, state.leaves());
+  loss.total.reset();
+  return {std::move(loss), std::move(gradients)};
+}
+
+// Shards in parallel, each on one core: two threads inside a product are slower than two products side by side.
+std::vector<ShardResult> run_shards(const TrainingState& state, const Batch& batch, const Recipe& recipe) {
+  const int64_t shards = recipe.batch_size / recipe.shard_size;
+  const int64_t workers = std::min<int64_t>(shards, at::get_num_threads());
+  std::vector<ShardResult> results(shards);
+  std::vector<std::future<void>> running;
+  for (int64_t worker = 0; worker < workers; ++worker) {
+    running.push_back(std::async(std::launch::async, [&, worker] {
+      at::set_num_threads(1);
+      for (int64_t shard = worker; shard < shards; shard += workers) results[shard] = run_shard(state, batch, shard, recipe);
+    }));
+  }
+  for (auto& worker : running) worker.get();
+  return results;
+}
+
+// What the log and the progress line show: sums over the steps since the last row. One tensor, because a checkpoint holds it.
+class Window {
+ public:
+  Window(int64_t layers, int64_t experts)
+      : layers_(layers), sums_(at::zeros({kFirstChoice + layers * experts}, at::kDouble)) {}
+
+  at::Tensor& sums() { return sums_; }
+  void clear() { sums_.zero_(); }
+
+  void add(const std::vector<ShardResult>& shards, double norm) {
+    double* sum = sums_.mutable_data_ptr<double>();
+    const double share = 1.0 / static_cast<double>(shards.size());
+    for (const auto& [loss, gradients] : shards) {
+      sum[kLoss] += share * loss.flow;
+      sum[kBalance] += share * loss.balance;
+      choices().add_(at::stack(loss.expert_choices).cpu());
+    }
+    sum[kNorm] += norm;
+    sum[kSteps] += 1;
+  }
+
+  double steps() const { return sums_.const_data_ptr<double>()[kSteps]; }
+  double loss() const { return sums_.const_data_ptr<double>()[kLoss] / steps(); }
+  double balance() const { return sums_.const_data_ptr<double>()[kBalance] / steps(); }
+  double gradient_norm() const { return sums_.const_data_ptr<double>()[kNorm] / steps(); }
+  at::Tensor expert_load() const { return choices() / choices().sum(1, true); }  // [layers, E]
+
+ private:
+  enum { kLoss, kBalance, kNorm, kSteps, kFirstChoice };
+  at::Tensor choices() const { return sums_.slice(0, kFirstChoice).view({layers_, -1}); }
+
+  int64_t layers_;
+  at::Tensor sums_;
+};
+
+}  // namespace
+
+bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress) {
+  recipe.validate();
+  prepare_directory(options.directory);
+  const auto checkpoint_path = options.directory / "checkpoint.safetensors";
+
+  const auto config = model_config(recipe);
+  TrainingState state(recipe);
+  Window window(config.depth, config.num_experts);
+  if (std::filesystem::exists(checkpoint_path)) state.load(checkpoint_path, window.sums());
+  TrainingLog log(options.directory / "log.csv", state.step(), config.depth, config.num_experts);
+
+  const auto save = [&] {
+    state.save(checkpoint_path, window.sums());
+    const nlohmann::json training = {{"recipe", to_json(recipe)}, {"images_seen", state.step() * recipe.batch_size}};
+    dit::save_model(options.directory / "model.safetensors", state.averaged_model(), training.dump());
+  };
+
+  BatchesAhead batches(state.step(), recipe.batch_size, config.input_size);
+  const int64_t first_step = state.step();
+  const auto start = Clock::now();
+  auto last_save = start;
+  while (state.step() < recipe.steps()) {
+    const auto batch = batches.next();
+    const auto shards = run_shards(state, batch, recipe);
+    std::vector<std::vector<at::Tensor>> gradients;
+    for (const auto& shard : shards) gradients.push_back(shard.gradients);
+    window.add(shards, state.update(gradients));
+
+    Progress progress;
+    progress.step = state.step();
+    progress.steps = recipe.steps();
+    progress.images = state.step() * recipe.batch_size;
+    progress.loss = window.loss();
+    progress.balance = window.balance();
+    progress.images_per_second = static_cast<double>((state.step() - first_step) * recipe.batch_size) / seconds_since(start);
+    progress.seconds_left =
+        static_cast<double>((recipe.steps() - state.step()) * recipe.batch_size) / progress.images_per_second;
+
+    if (state.step() % options.steps_per_row == 0 || state.step() == recipe.steps()) {
+      log.append({state.step(), progress.images, window.loss(), window.balance(), window.gradient_norm(),
+                  recipe.learning_rate_at(state.step() - 1), progress.images_per_second, window.expert_load()});
+      window.clear();
+    }
+    // A sheet each time that another images_per_sheet have been seen, and at the end.
+    const auto sheets = [&](int64_t step) { return step * recipe.batch_size / options.images_per_sheet; };
+    if (options.images_per_sheet > 0 &&
+        (sheets(state.step()) > sheets(state.step() - 1) || state.step() == recipe.steps())) {
+      write_sample_sheet(options.directory / ("samples-" + std::to_string(progress.images) + ".png"), state.averaged_model());
+    }
+    const bool go_on = !on_progress || on_progress(progress);
+    if (!go_on || seconds_since(last_save) >= options.checkpoint_seconds) {
+      save();
+      last_save = Clock::now();
+    }
+    if (!go_on) return false;
+  }
+  save();
+  return true;
+}
+
+}  // namespace switchyard::train
