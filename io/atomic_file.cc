@@ -15,6 +15,9 @@ namespace switchyard::io {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kTemporaryPrefix = ".switchyard-";
+constexpr const char* kTemporarySuffix = ".tmp";
+
 fs::path folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
@@ -41,9 +44,9 @@ AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   if (fs::exists(target_, ignored) && !fs::is_regular_file(target_, ignored))
     fail("is not a regular file", EINVAL);
 
-  const std::string stem = ".switchyard-" + std::to_string(::getpid()) + "-";
+  const std::string stem = kTemporaryPrefix + std::to_string(::getpid()) + "-";
   for (int attempt = 0; descriptor_ < 0; ++attempt) {
-    temporary_ = folder_of(target_) / (stem + std::to_string(attempt) + ".tmp");
+    temporary_ = folder_of(target_) / (stem + std::to_string(attempt) + kTemporarySuffix);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ < 0 && errno != EEXIST && errno != EINTR)
       fail("cannot create a file in its folder", errno);
@@ -75,6 +78,11 @@ void AtomicFile::commit() {
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail("cannot be put in place", errno);
   temporary_.clear();
   if (!sync_folder(folder_of(target_))) fail("is written, but its folder cannot be flushed", errno);
+}
+
+bool is_temporary(const fs::path& file) {
+  const auto name = file.filename().string();
+  return name.starts_with(kTemporaryPrefix) && name.ends_with(kTemporarySuffix);
 }
 
 void AtomicFile::fail(const char* what, int error) const {

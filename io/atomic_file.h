@@ -28,6 +28,9 @@ class AtomicFile {
   int descriptor_ = -1;  // -1 once committed or failed to commit
 };
 
+// Whether a file is such a temporary, left behind by a process that was killed.
+bool is_temporary(const std::filesystem::path& file);
+
 // The whole of `text` as the file `target`, atomically.
 void write_file(const std::filesystem::path& target, std::string_view text);
 
