@@ -1,0 +1,53 @@
+// What a generated image says about itself: text entries of its PNG from which the image can be drawn again.
+//
+// Two entries. "parameters" is the text that other image tools show (the layout of AUTOMATIC1111's web UI:
+// the class name in place of the prompt, then "Steps: 25, Sampler: Euler, CFG scale: 2, Seed: 7, Size: 64x64,
+// ..."). "switchyard" is ours, one line of JSON that holds everything that decides the pixels:
+//   {"version": 1, "model": {"name", "hash"}, "dtype", "class", "class_name", "seed",
+//    "settings": {"solver", "steps", "shift", "guidance": {"scale", "t_low", "t_high"}}}
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "dit/config.h"
+#include "io/png.h"
+#include "pipeline/generate.h"
+
+namespace switchyard::pipeline {
+
+/// The model that drew an image.
+struct Provenance {
+  std::string model_name;         // "solids"
+  std::string model_hash;         // see model_hash()
+  std::string dtype = "float32";  // in which it computed: "float32" or "bfloat16"
+
+  bool operator==(const Provenance&) const = default;
+};
+
+/// An image as its PNG describes it.
+struct StoredImage {
+  Provenance model;
+  Image image;
+  std::string class_name;  // empty if the model names no classes
+  Settings settings;
+};
+
+/// The text entries for io::write_png, "parameters" first. Throws std::invalid_argument for a label outside
+/// the model's.
+io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
+                           const Image& image);
+
+/// The way back, exact to the last bit of every number; only our own entry is read. Throws io::InputError
+/// naming `source` and what is wrong: no such entry, not JSON, another version, a field missing, of the wrong
+/// type or out of range.
+StoredImage read_image_text(const io::TextEntries& text, const std::string& source);
+
+/// The first ten hex digits of the file's SHA-256, the short hash by which other image tools name models.
+/// The path form throws io::InputError where the file cannot be read.
+std::string model_hash(const std::filesystem::path& file);
+std::string model_hash(std::span<const std::byte> file);
+
+}  // namespace switchyard::pipeline

@@ -1,0 +1,73 @@
+#include "pipeline/routing_record.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/StringUtil.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "io/npz.h"
+#include "sampler/time_grid.h"
+
+namespace switchyard::pipeline {
+namespace {
+
+constexpr double kMostBytes = 4.0 * (1LL << 30);
+
+}  // namespace
+
+RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request) : config_(config) {
+  const auto images = static_cast<int64_t>(request.images.size());
+  const int64_t steps = request.settings.steps;
+  const auto grid =
+      sampler::time_grid(request.settings.steps, request.settings.shift);  // checks steps and shift
+
+  const auto dtype = config.num_experts < 256 ? at::kByte : at::kShort;
+  const double bytes = static_cast<double>(images) * static_cast<double>(steps) *
+                       static_cast<double>(config.depth) * 2.0 * static_cast<double>(config.tokens()) *
+                       static_cast<double>(config.experts_per_token) * (dtype == at::kByte ? 3.0 : 4.0);
+  if (bytes > kMostBytes) {
+    throw std::invalid_argument(c10::str("recording the routing of ", images, " images at ", steps,
+                                         " steps would take ", static_cast<int64_t>(bytes / (1LL << 30)),
+                                         " GiB, more than the limit of 4 GiB: record fewer images or steps"));
+  }
+  const std::array<int64_t, 6> shape = {images, steps,           config.depth,
+                                        2,      config.tokens(), config.experts_per_token};
+  experts = at::full(shape, dtype == at::kByte ? 255 : -1, dtype);
+  gate_weights = at::zeros(shape, at::kHalf);
+  evaluated = at::zeros({images, steps, 2}, at::kBool);
+  times = at::tensor(at::ArrayRef<double>(grid.data(), grid.size() - 1), at::kDouble);
+  labels = at::empty({images}, at::kLong);
+  seeds = at::empty({images}, at::kLong);
+  for (int64_t i = 0; i < images; ++i) {
+    labels[i] = request.images[i].label;
+    seeds[i] = static_cast<int64_t>(request.images[i].seed);
+  }
+}
+
+std::function<bool(const LayerRouting&)> RoutingRecord::recorder() {
+  return [this](const LayerRouting& routing) {
+    if (routing.evaluation > 0) return true;
+    const int64_t half = routing.conditional ? 0 : 1;
+    const auto place = [&](const at::Tensor& tensor) {  // [images of the batch, ...]
+      return tensor.narrow(0, routing.first_image, routing.images).select(1, routing.step);
+    };
+    place(experts).select(1, routing.layer).select(1, half).copy_(routing.experts);
+    place(gate_weights).select(1, routing.layer).select(1, half).copy_(routing.gate_weights);
+    // A pass that was cancelled half way does not count.
+    if (routing.layer == layers() - 1) place(evaluated).select(1, half).fill_(true);
+    return true;
+  };
+}
+
+void save_routing(const std::filesystem::path& path, const RoutingRecord& record) {
+  io::write_npz(path, {{"experts", record.experts},
+                       {"gate_weights", record.gate_weights},
+                       {"evaluated", record.evaluated},
+                       {"times", record.times},
+                       {"labels", record.labels},
+                       {"seeds", record.seeds},
+                       {"num_experts", at::scalar_tensor(record.config().num_experts, at::kLong)}});
+}
+
+}  // namespace switchyard::pipeline
