@@ -1,0 +1,146 @@
+#include "kernels/experts.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+namespace switchyard::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+std::pair<at::Tensor, at::Tensor> halves(const at::Tensor& gate_up) {  // [..., 2H] -> two [..., H]
+  const int64_t hidden = gate_up.size(-1) / 2;
+  return {gate_up.narrow(-1, 0, hidden), gate_up.narrow(-1, hidden, hidden)};
+}
+
+// rows [R, D] in sorted order, weights [T, k] -> [T, D]: each token sums its rows in slot order.
+at::Tensor weighted_combine(const at::Tensor& rows, const at::Tensor& position, const at::Tensor& weights) {
+  const int64_t tokens = weights.size(0), k = weights.size(1);
+  const auto by_slot = rows.index_select(0, position).view({tokens, k, rows.size(1)});  // [T, k, D]
+  const auto w = weights.to(rows.scalar_type());
+  auto sum = by_slot.select(1, 0) * w.narrow(1, 0, 1);
+  for (int64_t slot = 1; slot < k; ++slot) sum.addcmul_(by_slot.select(1, slot), w.narrow(1, slot, 1));
+  return sum;
+}
+
+template <class Multiply>
+void for_each_expert(const std::vector<int64_t>& begin, Multiply multiply) {
+  for (size_t e = 0; e + 1 < begin.size(); ++e) {
+    if (begin[e + 1] > begin[e]) multiply(static_cast<int64_t>(e), begin[e], begin[e + 1]);
+  }
+}
+
+class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& experts,
+                            const at::Tensor& weights, const at::Tensor& gate_up, const at::Tensor& down) {
+    const auto order = order_by_expert(experts, gate_up.size(0));
+    const auto x_sorted = x.index_select(0, order.token);                                // [R, D]
+    auto gu = at::empty({x_sorted.size(0), gate_up.size(1)}, x.options());               // [R, 2H]
+    auto y_sorted = at::empty_like(x_sorted);                                            // [R, D]
+    for_each_expert(order.begin, [&](int64_t e, int64_t first, int64_t last) {
+      auto rows = gu.slice(0, first, last);
+      at::mm_out(rows, x_sorted.slice(0, first, last), gate_up[e].t());
+    });
+    const auto [g, u] = halves(gu);
+    const auto h = at::silu(g) * u;                                                      // [R, H]
+    for_each_expert(order.begin, [&](int64_t e, int64_t first, int64_t last) {
+      auto rows = y_sorted.slice(0, first, last);
+      at::mm_out(rows, h.slice(0, first, last), down[e].t());
+    });
+    context->save_for_backward({x_sorted, gu, h, y_sorted, weights, gate_up, down, order.token, order.position});
+    context->saved_data["begin"] = order.begin;
+    return weighted_combine(y_sorted, order.position, weights);
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const auto saved = context->get_saved_variables();
+    const auto &x_sorted = saved[0], &gu = saved[1], &h = saved[2], &y_sorted = saved[3], &weights = saved[4];
+    const auto &gate_up = saved[5], &down = saved[6], &token = saved[7], &position = saved[8];
+    const auto begin = context->saved_data["begin"].toIntVector();
+    const int64_t tokens = weights.size(0), k = weights.size(1);
+
+    const auto dy = grads[0].index_select(0, token);                                     // [R, D]
+    const auto d_weights = (dy * y_sorted).sum(-1, false, at::kFloat).index_select(0, position).view({tokens, k});
+    auto sorted_weights = at::zeros({dy.size(0), 1}, dy.options());  // rows that only fill up weigh nothing
+    sorted_weights.index_copy_(0, position, weights.reshape({-1, 1}).to(dy.scalar_type()));
+    const auto dy_sorted = dy * sorted_weights;
+
+    auto dh = at::empty_like(h);
+    auto d_down = at::empty_like(down);
+    auto d_gate_up = at::empty_like(gate_up);
+    for (size_t e = 0; e + 1 < begin.size(); ++e) {  // an expert without tokens gets a gradient of zero
+      if (begin[e + 1] > begin[e]) continue;
+      d_down[e].zero_();
+      d_gate_up[e].zero_();
+    }
+    for_each_expert(begin, [&](int64_t e, int64_t first, int64_t last) {
+      const auto rows = dy_sorted.slice(0, first, last);
+      auto dh_rows = dh.slice(0, first, last), d_down_e = d_down[e];
+      at::mm_out(dh_rows, rows, down[e]);
+      at::mm_out(d_down_e, rows.t(), h.slice(0, first, last));
+    });
+
+    const auto [g, u] = halves(gu);
+    auto d_gu = at::empty_like(gu);
+    auto [dg, du] = halves(d_gu);
+    at::silu_backward_out(dg, dh * u, g);
+    at::mul_out(du, dh, at::silu(g));
+
+    auto dx_sorted = at::empty_like(x_sorted);
+    for_each_expert(begin, [&](int64_t e, int64_t first, int64_t last) {
+      const auto rows = d_gu.slice(0, first, last);
+      auto dx_rows = dx_sorted.slice(0, first, last), d_gate_up_e = d_gate_up[e];
+      at::mm_out(dx_rows, rows, gate_up[e]);
+      at::mm_out(d_gate_up_e, rows.t(), x_sorted.slice(0, first, last));
+    });
+    const auto dx = dx_sorted.index_select(0, position).view({tokens, k, dx_sorted.size(1)}).sum(1);
+    return {dx, {}, d_weights, d_gate_up, d_down};
+  }
+};
+
+}  // namespace
+
+at::Tensor swiglu(const at::Tensor& x, const at::Tensor& gate_up, const at::Tensor& down) {
+  const auto [g, u] = halves(at::linear(x, gate_up));
+  return at::linear(at::silu(g) * u, down);
+}
+
+at::Tensor routed_experts_reference(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up,
+                                    const at::Tensor& down) {
+  auto y = at::zeros_like(x);
+  for (int64_t e = 0; e < gate_up.size(0); ++e) {
+    const auto weight = (routing.gate_weights * (routing.experts == e)).sum(1, /*keepdim=*/true);  // [T, 1], 0 if not chosen
+    y = y + weight.to(x.scalar_type()) * swiglu(x, gate_up[e], down[e]);
+  }
+  return y;
+}
+
+at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up, const at::Tensor& down) {
+  return RoutedExperts::apply(x, routing.experts, routing.gate_weights, gate_up, down);
+}
+
+PackedSwiGlu::PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down) : down_(down, {}) {
+  const int64_t hidden = gate_up.size(0) / 2;
+  gate_ = PackedLinear(gate_up.narrow(0, 0, hidden), {});
+  up_ = PackedLinear(gate_up.narrow(0, hidden, hidden), {});
+}
+
+at::Tensor PackedSwiGlu::operator()(const at::Tensor& x) const { return down_(up_.times(x, gate_.swish(x))); }
+
+PackedExperts::PackedExperts(const at::Tensor& gate_up, const at::Tensor& down) {
+  for (int64_t e = 0; e < gate_up.size(0); ++e) experts_.emplace_back(gate_up[e], down[e]);
+}
+
+at::Tensor PackedExperts::operator()(const at::Tensor& x, const Routing& routing) const {
+  const auto order = order_by_expert(routing.experts, static_cast<int64_t>(experts_.size()));
+  const auto x_sorted = x.index_select(0, order.token);
+  auto y_sorted = at::empty_like(x_sorted);
+  for_each_expert(order.begin, [&](int64_t e, int64_t first, int64_t last) {
+    y_sorted.slice(0, first, last).copy_(experts_[e](x_sorted.slice(0, first, last)));
+  });
+  return weighted_combine(y_sorted, order.position, routing.gate_weights);
+}
+
+}  // namespace switchyard::kernels

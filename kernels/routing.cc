@@ -1,0 +1,88 @@
+#include "kernels/routing.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace switchyard::kernels {
+namespace {
+
+at::Tensor top_k_cpu(const at::Tensor& probabilities, int64_t k) {
+  const auto rows = probabilities.detach().contiguous();
+  const int64_t tokens = rows.size(0), experts = rows.size(1);
+  auto chosen = at::empty({tokens, k}, rows.options().dtype(at::kLong));
+  const float* p = rows.const_data_ptr<float>();
+  int64_t* out = chosen.mutable_data_ptr<int64_t>();
+  at::parallel_for(0, tokens, 512, [&](int64_t first, int64_t last) {
+    std::vector<float> left(experts);
+    for (int64_t token = first; token < last; ++token) {
+      std::copy_n(p + token * experts, experts, left.begin());
+      for (int64_t slot = 0; slot < k; ++slot) {
+        const auto best = std::max_element(left.begin(), left.end());
+        out[token * k + slot] = best - left.begin();
+        *best = -std::numeric_limits<float>::infinity();
+      }
+    }
+  });
+  return chosen;
+}
+
+// The first row of each expert when each gets whole tiles, and the number of rows in all.
+std::vector<int64_t> tile_starts(const std::vector<int64_t>& counts) {
+  std::vector<int64_t> begin{0};
+  for (const int64_t count : counts) begin.push_back(begin.back() + (count + kRowTile - 1) / kRowTile * kRowTile);
+  return begin;
+}
+
+ExpertOrder order_cpu(const at::Tensor& experts, int64_t num_experts) {
+  const auto chosen = experts.contiguous();
+  const int64_t rows = chosen.numel(), k = chosen.size(1);
+  const int64_t* expert = chosen.const_data_ptr<int64_t>();
+
+  std::vector<int64_t> counts(num_experts);
+  for (int64_t row = 0; row < rows; ++row) ++counts[expert[row]];
+  ExpertOrder order{{}, at::empty({rows}, chosen.options()), tile_starts(counts)};
+  order.token = at::zeros({order.begin.back()}, chosen.options());
+
+  auto next = order.begin;
+  int64_t* token = order.token.mutable_data_ptr<int64_t>();
+  int64_t* position = order.position.mutable_data_ptr<int64_t>();
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t sorted = next[expert[row]]++;
+    token[sorted] = row / k;
+    position[row] = sorted;
+  }
+  return order;
+}
+
+}  // namespace
+
+Routing route_top_k(const at::Tensor& logits, int64_t k) {
+  TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1), "route_top_k: expected logits [T, E] and 1 <= k <= E, got ",
+              logits.sizes(), " and k = ", k);
+  auto probabilities = at::softmax(logits, -1, at::kFloat);
+  auto experts = logits.device().is_cpu() ? top_k_cpu(probabilities, k)
+                                          : std::get<1>(at::sort(probabilities.detach(), true, -1, true)).narrow(1, 0, k);
+  auto gate_weights = probabilities.gather(1, experts);
+  return {std::move(probabilities), std::move(experts), std::move(gate_weights)};
+}
+
+ExpertOrder order_by_expert(const at::Tensor& experts, int64_t num_experts) {
+  if (experts.device().is_cpu()) return order_cpu(experts, num_experts);
+  // The sizes of the experts' matrices are needed on the host: one synchronisation per layer.
+  auto order = order_cpu(experts.cpu(), num_experts);
+  order.token = order.token.to(experts.device());
+  order.position = order.position.to(experts.device());
+  return order;
+}
+
+at::Tensor balance_loss(const Routing& routing) {
+  const int64_t num_experts = routing.probabilities.size(1);
+  const auto choices = at::bincount(routing.experts.flatten(), {}, num_experts).to(at::kFloat);
+  const auto share = choices / static_cast<double>(routing.experts.numel());
+  return (share * routing.probabilities.mean(0)).sum() * static_cast<double>(num_experts);
+}
+
+}  // namespace switchyard::kernels

@@ -1,0 +1,151 @@
+// Top-k routing and the order of rows by expert: values, ties, and what must hold for every routing.
+#include "kernels/routing.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <set>
+#include <vector>
+
+#include "compare.h"
+
+namespace switchyard::kernels {
+namespace {
+
+constexpr int64_t kExpertCounts[] = {1, 3, 8, 16, 31, 71};
+constexpr int64_t kTokenCounts[] = {1, 31, 33, 127};
+
+TEST(RouteTopK, TakesTheLargestProbabilitiesInOrder) {
+  for (const int64_t num_experts : kExpertCounts) {
+    for (int64_t k = 1; k <= std::min<int64_t>(8, num_experts); ++k) {
+      for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+        const auto logits = random({33, num_experts}, 21, dtype);
+        const auto routing = route_top_k(logits, k);
+        ASSERT_EQ(routing.probabilities.sizes(), logits.sizes());
+        ASSERT_EQ(routing.experts.sizes(), at::IntArrayRef({33, k}));
+        EXPECT_EQ(routing.experts.scalar_type(), at::kLong);
+        EXPECT_EQ(routing.gate_weights.scalar_type(), at::kFloat);
+        EXPECT_TRUE(near(routing.probabilities, at::softmax(logits.to(at::kDouble), -1), 1e-6));
+        for (int64_t token = 0; token < 33; ++token) {
+          // The definition: repeatedly the first of the largest that are left.
+          const float* p = routing.probabilities[token].const_data_ptr<float>();
+          std::set<int64_t> taken;
+          for (int64_t slot = 0; slot < k; ++slot) {
+            int64_t best = -1;
+            for (int64_t e = 0; e < num_experts; ++e) {
+              if (!taken.contains(e) && (best < 0 || p[e] > p[best])) best = e;
+            }
+            taken.insert(best);
+            ASSERT_EQ(routing.experts[token][slot].item<int64_t>(), best)
+                << num_experts << " experts, slot " << slot;
+            ASSERT_EQ(routing.gate_weights[token][slot].item<float>(), p[best]);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(RouteTopK, OfEqualProbabilitiesTheLowerIndexWins) {
+  const auto all_equal = route_top_k(at::zeros({2, 31}), 3);
+  EXPECT_TRUE(same_bits(all_equal.experts, at::arange(3, at::kLong).expand({2, 3})));
+  const auto pairs = route_top_k(at::tensor({1.F, 5.F, 0.F, 5.F, 1.F}).view({1, 5}), 4);
+  EXPECT_TRUE(same_bits(pairs.experts, at::tensor({1, 3, 0, 4}, at::kLong).view({1, 4})));
+}
+
+TEST(RouteTopK, TakesExtremeLogits) {
+  const auto routing = route_top_k(at::tensor({-1e30F, 1e30F, -INFINITY}).view({1, 3}), 3);
+  EXPECT_TRUE(
+      same_bits(routing.experts, at::tensor({1, 0, 2}, at::kLong).view({1, 3})));  // 0 and 2 tie at p = 0
+  EXPECT_TRUE(same_bits(routing.gate_weights, at::tensor({1.F, 0.F, 0.F}).view({1, 3})));
+}
+
+TEST(RouteTopK, NoTokens) {
+  const auto routing = route_top_k(at::empty({0, 8}), 2);
+  EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({0, 2}));
+}
+
+TEST(RouteTopK, TakesAnyStrides) {
+  const auto logits = random({31, 8}, 22);
+  EXPECT_TRUE(same_bits(route_top_k(logits.t().contiguous().t(), 2).experts, route_top_k(logits, 2).experts));
+}
+
+TEST(RouteTopK, RejectsImpossibleSizes) {
+  EXPECT_ANY_THROW(route_top_k(at::zeros({4, 3}), 4));
+  EXPECT_ANY_THROW(route_top_k(at::zeros({4, 3}), 0));
+  EXPECT_ANY_THROW(route_top_k(at::zeros({3}), 1));
+}
+
+// p_e (1[e = j] - p_j) is the derivative of the softmax; the choice itself has none.
+TEST(RouteTopK, GateWeightsCarryTheGradientOfTheSoftmax) {
+  const auto logits = random({5, 7}, 23).requires_grad_(true);
+  const auto routing = route_top_k(logits, 2);
+  const auto weight = random({5, 2}, 24);
+  const auto gradient = torch::autograd::grad({(routing.gate_weights * weight).sum()}, {logits})[0];
+  const auto p = at::softmax(logits.detach().to(at::kDouble), -1);
+  const auto dp = at::zeros({5, 7}, at::kDouble).scatter_(1, routing.experts, weight.to(at::kDouble));
+  EXPECT_TRUE(near(gradient, p * (dp - (p * dp).sum(1, true)), 1e-6));
+}
+
+std::vector<std::pair<const char*, at::Tensor>> choices(int64_t tokens, int64_t num_experts, int64_t k) {
+  const auto routed = route_top_k(random({tokens, num_experts}, 25), k).experts;
+  return {{"routed", routed},
+          {"all to the last", at::full({tokens, k}, num_experts - 1, at::kLong)},
+          {"all to the first", at::zeros({tokens, k}, at::kLong)},
+          {"every third expert", routed.div(3, "floor") * 3}};
+}
+
+TEST(OrderByExpert, EveryRowHasItsPlaceInWholeTiles) {
+  for (const int64_t num_experts : kExpertCounts) {
+    for (const int64_t tokens : kTokenCounts) {
+      for (const int64_t k :
+           {int64_t{1}, std::min<int64_t>(2, num_experts), std::min<int64_t>(8, num_experts)}) {
+        for (const auto& [name, experts] : choices(tokens, num_experts, k)) {
+          SCOPED_TRACE(::testing::Message()
+                       << name << ": " << num_experts << " experts, " << tokens << " tokens, k " << k);
+          const auto order = order_by_expert(experts, num_experts);
+          ASSERT_EQ(order.begin.size(), static_cast<size_t>(num_experts + 1));
+          ASSERT_EQ(order.begin.front(), 0);
+          const int64_t rows = order.begin.back();
+          ASSERT_EQ(order.token.sizes(), at::IntArrayRef({rows}));
+          ASSERT_EQ(order.position.sizes(), at::IntArrayRef({tokens * k}));
+
+          const int64_t* position = order.position.const_data_ptr<int64_t>();
+          const int64_t* token = order.token.const_data_ptr<int64_t>();
+          const auto chosen = experts.contiguous();
+          const int64_t* expert = chosen.const_data_ptr<int64_t>();
+          std::vector<int64_t> counts(num_experts), last(num_experts, -1);
+          std::set<int64_t> places;
+          for (int64_t row = 0; row < tokens * k; ++row) {
+            const int64_t e = expert[row], at = position[row];
+            ASSERT_TRUE(places.insert(at).second) << "place " << at << " is taken twice";
+            ASSERT_GE(at, order.begin[e]);
+            ASSERT_LT(at, order.begin[e + 1]);
+            ASSERT_GT(at, last[e]) << "rows of one expert keep their order";
+            ASSERT_EQ(token[at], row / k);
+            last[e] = at;
+            ++counts[e];
+          }
+          for (int64_t e = 0; e < num_experts; ++e) {
+            const int64_t tiles = (counts[e] + kRowTile - 1) / kRowTile;
+            ASSERT_EQ(order.begin[e + 1] - order.begin[e], tiles * kRowTile)
+                << "expert " << e << ", " << counts[e] << " rows";
+          }
+          for (int64_t at = 0; at < rows; ++at) {
+            if (!places.contains(at)) {
+              ASSERT_EQ(token[at], 0) << "a row that only fills up";
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(OrderByExpert, NoTokens) {
+  const auto order = order_by_expert(at::empty({0, 2}, at::kLong), 3);
+  EXPECT_EQ(order.begin, std::vector<int64_t>(4));
+  EXPECT_EQ(order.token.numel(), 0);
+}
+
+}  // namespace
+}  // namespace switchyard::kernels
