@@ -1,0 +1,182 @@
+// The transformer: its tensors by name, its initial state, and that an image depends on nothing but itself.
+#include "dit/transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "random_model.h"
+
+namespace switchyard::dit {
+namespace {
+
+TEST(Transformer, ParametersAreWhatIsCounted) {
+  for (const bool qk_norm : {false, true}) {
+    auto config = small_config();
+    config.qk_norm = qk_norm;
+    config.learn_sigma = qk_norm;
+    DiffusionTransformer model(config);
+    int64_t parameters = 0, state = 0;
+    std::set<std::string> names;
+    for (const auto& [name, tensor] : model.parameters()) {
+      EXPECT_TRUE(names.insert(name).second) << name;
+      parameters += tensor->numel();
+    }
+    for (const auto& [name, tensor] : model.state_dict()) state += tensor.numel();
+    EXPECT_EQ(parameters, count_parameters(config).total);
+    EXPECT_EQ(state, parameters + config.tokens() * config.hidden_size)
+        << "state_dict() adds pos_embed alone";
+  }
+}
+
+TEST(Transformer, ActivatedParametersLackTheOtherExperts) {
+  auto config = small_config();
+  const int64_t expert = 3 * config.hidden_size * config.expert_hidden;
+  const auto count = count_parameters(config);
+  EXPECT_EQ(count.total - count.activated,
+            config.depth * (config.num_experts - config.experts_per_token) * expert);
+}
+
+TEST(Transformer, WritingIntoTheStateChangesTheModel) {
+  auto model = random_model(small_config());
+  const auto batch = random_batch(model.config(), 2);
+  const at::NoGradGuard no_grad;
+  const auto before = model.forward(batch.x, batch.t, batch.y);
+  for (auto& [name, tensor] : model.state_dict()) {
+    const auto kept = tensor.clone();
+    if (name.find("experts.") != std::string::npos || name.find("qkv") != std::string::npos)
+      tensor.mul_(2);
+    else
+      tensor.add_(0.25);
+    if (name.ends_with("embedding_table.weight")) tensor.add_(random(tensor.sizes(), 9));
+    EXPECT_FALSE(at::equal(model.forward(batch.x, batch.t, batch.y), before)) << name;
+    tensor.copy_(kept);
+  }
+  EXPECT_TRUE(at::equal(model.forward(batch.x, batch.t, batch.y), before));
+}
+
+TEST(Transformer, PackedFormGivesTheSame) {
+  auto config = small_config();
+  config.qk_norm = true;
+  auto model = random_model(config);
+  const auto batch = random_batch(config, 3);
+  const at::NoGradGuard no_grad;
+  const auto plain = model.forward(batch.x, batch.t, batch.y);
+  model.pack();
+  const auto packed = model.forward(batch.x, batch.t, batch.y);
+  EXPECT_LE((packed - plain).abs().max().item<float>(), 1e-5F * plain.abs().max().item<float>());
+}
+
+TEST(Transformer, PackAgainFollowsTheWeights) {
+  auto model = random_model(small_config());
+  const auto batch = random_batch(model.config(), 2);
+  const at::NoGradGuard no_grad;
+  model.pack();
+  const auto before = model.forward(batch.x, batch.t, batch.y);
+  for (auto& [name, tensor] : model.state_dict()) tensor.mul_(1.5);
+  const auto unpacked_change = model.forward(batch.x, batch.t, batch.y);
+  model.pack();
+  EXPECT_FALSE(at::equal(model.forward(batch.x, batch.t, batch.y), before));
+  EXPECT_FALSE(at::equal(model.forward(batch.x, batch.t, batch.y), unpacked_change));
+}
+
+TEST(Transformer, RejectsInputOfAnotherSize) {
+  const auto model = random_model(small_config());
+  const auto t = at::zeros({2}), y = at::zeros({2}, at::kLong);
+  EXPECT_ANY_THROW(model.forward(at::zeros({2, 3, 8, 9}), t, y));
+  EXPECT_ANY_THROW(model.forward(at::zeros({2, 4, 8, 8}), t, y));
+  EXPECT_ANY_THROW(model.forward(at::zeros({3, 8, 8}), t, y));
+}
+
+TEST(Transformer, ObserverSeesEveryBlockOnce) {
+  const auto model = random_model(small_config());
+  const auto& c = model.config();
+  const auto batch = random_batch(c, 3);
+  std::vector<int64_t> layers;
+  model.forward(batch.x, batch.t, batch.y, [&](int64_t layer, const kernels::Routing& routing) {
+    layers.push_back(layer);
+    EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({3 * c.tokens(), c.experts_per_token}));
+    EXPECT_EQ(routing.probabilities.sizes(), at::IntArrayRef({3 * c.tokens(), c.num_experts}));
+  });
+  EXPECT_EQ(layers, (std::vector<int64_t>{0, 1}));
+}
+
+struct Numbers {
+  const char* name;
+  at::ScalarType dtype;
+};
+
+class BatchInvariance : public ::testing::TestWithParam<Numbers> {};
+INSTANTIATE_TEST_SUITE_P(Dtypes, BatchInvariance,
+                         ::testing::Values(Numbers{"fp32", at::kFloat}, Numbers{"bf16", at::kBFloat16}),
+                         [](const auto& instance) { return instance.param.name; });
+
+// Bit for bit, in the form that draws images: whatever the batch, the place in it, and whether routing is
+// recorded.
+TEST_P(BatchInvariance, AnImageDependsOnItselfAlone) {
+  if (GetParam().dtype == at::kBFloat16 && !kernels::has_bf16_products())
+    GTEST_SKIP() << "no bf16 products on this processor";
+  auto model = random_model(preset("solids"), GetParam().dtype);
+  model.pack();
+  const auto batch = random_batch(model.config(), 8);
+  const at::NoGradGuard no_grad;
+  const auto all = model.forward(batch.x, batch.t, batch.y);
+  ASSERT_TRUE(at::isfinite(all).all().item<bool>());
+  ASSERT_GT(all.abs().max().item<float>(), 0.01F);
+  for (const auto& [first, count] : {std::pair{0, 8}, {0, 1}, {5, 1}, {7, 1}, {0, 3}, {4, 3}}) {
+    const auto part = batch.narrow(first, count);
+    for (const bool observed : {false, true}) {
+      int64_t seen = 0;
+      const auto observer = [&](int64_t, const kernels::Routing&) { ++seen; };
+      const auto out =
+          model.forward(part.x, part.t, part.y, observed ? RoutingObserver(observer) : RoutingObserver());
+      EXPECT_EQ(seen, observed ? model.config().depth : 0);
+      EXPECT_TRUE(at::equal(out, all.narrow(0, first, count)))
+          << count << " images from " << first << ", observed " << observed;
+    }
+  }
+}
+
+TEST(Initialize, IsAFunctionOfTheSeed) {
+  const auto tensors = [](uint64_t seed) {
+    DiffusionTransformer model(small_config());
+    initialize(model, seed);
+    return model.state_dict();
+  };
+  const auto first = tensors(3), again = tensors(3), other = tensors(4);
+  for (const auto& [name, tensor] : first) EXPECT_TRUE(at::equal(tensor, again.at(name))) << name;
+  EXPECT_FALSE(at::equal(first.at("x_embedder.proj.weight"), other.at("x_embedder.proj.weight")));
+}
+
+TEST(Initialize, OutputIsZeroAtFirst) {  // adaLN-zero and a zero output layer
+  DiffusionTransformer model(small_config());
+  initialize(model, 0);
+  const auto batch = random_batch(model.config(), 2);
+  EXPECT_TRUE(at::equal(model.forward(batch.x, batch.t, batch.y), at::zeros({2, 3, 8, 8})));
+}
+
+TEST(Initialize, DistributionsArePublishedOnes) {
+  auto config = preset("solids");
+  config.qk_norm = true;
+  config.depth = 1;
+  DiffusionTransformer model(config);
+  initialize(model, 0);
+  const auto state = model.state_dict();
+  const auto largest = [&](const char* name) { return state.at(name).abs().max().item<double>(); };
+  const auto deviation = [&](const char* name) { return state.at(name).std().item<double>(); };
+  EXPECT_EQ(largest("blocks.0.adaLN_modulation.1.weight"), 0);
+  EXPECT_EQ(largest("final_layer.adaLN_modulation.1.weight"), 0);
+  EXPECT_EQ(largest("final_layer.linear.weight"), 0);
+  EXPECT_EQ(largest("blocks.0.attn.qkv.bias"), 0);
+  EXPECT_TRUE(at::equal(state.at("blocks.0.attn.q_norm.weight"), at::ones({64})));
+  EXPECT_EQ(largest("blocks.0.attn.k_norm.bias"), 0);
+  EXPECT_NEAR(deviation("t_embedder.mlp.0.weight"), 0.02, 0.001);
+  EXPECT_NEAR(deviation("y_embedder.embedding_table.weight"), 0.02, 0.002);
+  EXPECT_NEAR(largest("blocks.0.moe.gate.weight"), 1 / std::sqrt(192.0), 1e-3);
+  EXPECT_NEAR(largest("blocks.0.attn.qkv.weight"), std::sqrt(6.0 / (192 + 576)), 1e-3);
+  EXPECT_NEAR(largest("blocks.0.moe.experts.7.up_proj.weight"), std::sqrt(6.0 / (192 + 176)), 1e-3);
+  EXPECT_NEAR(largest("x_embedder.proj.weight"), std::sqrt(6.0 / (3 * 64 + 192)), 1e-3);
+}
+
+}  // namespace
+}  // namespace switchyard::dit
