@@ -1,12 +1,14 @@
 #include "pipeline/generate.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <string>
 
+#include "kernels/side_by_side.h"
 #include "sampler/flow.h"
 #include "sampler/noise.h"
 #include "sampler/time_grid.h"
@@ -54,21 +56,39 @@ class Batch {
  private:
   // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: without).
   at::Tensor evaluate(const at::Tensor& z, double t, const at::Tensor& labels, const std::vector<bool>& halves) {
-    dit::RoutingObserver observe;
-    if (observer_.routing) {
-      observe = [&](int64_t layer, const kernels::Routing& routing) {
-        const auto parts = static_cast<int64_t>(halves.size());
-        const auto experts = routing.experts.view({parts, count_, -1, routing.experts.size(1)});
-        const auto weights = routing.gate_weights.view_as(experts);
-        for (int64_t part = 0; part < parts && !cancelled_; ++part) {
-          cancelled_ = !observer_.routing(
-              {first_, count_, step_, evaluation_, t, layer, halves[part], experts[part], weights[part]});
-        }
-      };
-    }
-    auto output = model_.forward(z, at::full({z.size(0)}, t, at::kFloat), labels, observe);
+    const auto& c = model_.config();
+    const auto times = at::full({z.size(0)}, t, at::kFloat);
+    const bool record = static_cast<bool>(observer_.routing);
+
+    // The cores share the rows: an image is a function of its own row.
+    const int64_t pieces = std::min<int64_t>(z.size(0), at::get_num_threads());
+    std::vector<at::Tensor> outputs(pieces);
+    std::vector<std::vector<kernels::Routing>> routings(pieces, std::vector<kernels::Routing>(record ? c.depth : 0));
+    kernels::side_by_side(pieces, [&](int64_t piece) {
+      const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
+      dit::RoutingObserver observe;
+      if (record) observe = [&](int64_t layer, const kernels::Routing& routing) { routings[piece][layer] = routing; };
+      outputs[piece] = model_.forward(z.slice(0, first, last), times.slice(0, first, last), labels.slice(0, first, last), observe);
+    });
+    for (int64_t layer = 0; record && layer < c.depth; ++layer) report(routings, layer, t, halves);
     ++evaluation_;
-    return output.narrow(1, 0, model_.config().in_channels);
+    return at::cat(outputs).narrow(1, 0, c.in_channels);
+  }
+
+  void report(const std::vector<std::vector<kernels::Routing>>& routings, int64_t layer, double t,
+              const std::vector<bool>& halves) {
+    std::vector<at::Tensor> experts, weights;
+    for (const auto& piece : routings) {
+      experts.push_back(piece[layer].experts);
+      weights.push_back(piece[layer].gate_weights);
+    }
+    const auto parts = static_cast<int64_t>(halves.size());
+    const auto all_experts = at::cat(experts).view({parts, count_, -1, experts.front().size(1)});  // [parts, images, T, k]
+    const auto all_weights = at::cat(weights).view_as(all_experts);
+    for (int64_t part = 0; part < parts && !cancelled_; ++part) {
+      cancelled_ =
+          !observer_.routing({first_, count_, step_, evaluation_, t, layer, halves[part], all_experts[part], all_weights[part]});
+    }
   }
 
   bool step_done(const sampler::StepInfo& info) {

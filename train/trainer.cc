@@ -1,12 +1,10 @@
 #include "train/trainer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <future>
 #include <nlohmann/json.hpp>
 
 #include "dit/checkpoint.h"
@@ -14,6 +12,7 @@
 #include "io/error.h"
 #include "io/safetensors.h"
 #include "kernels/linear.h"
+#include "kernels/side_by_side.h"
 #include "train/data.h"
 #include "train/flat_parameters.h"
 #include "train/flow_matching.h"
@@ -167,19 +166,10 @@ ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t sh
   return {std::move(loss), std::move(gradients)};
 }
 
-// Shards in parallel, each on one core: two threads inside a product are slower than two products side by side.
 std::vector<ShardResult> run_shards(const TrainingState& state, const Batch& batch, const Recipe& recipe) {
-  const int64_t shards = recipe.batch_size / recipe.shard_size;
-  const int64_t workers = std::min<int64_t>(shards, at::get_num_threads());
-  std::vector<ShardResult> results(shards);
-  std::vector<std::future<void>> running;
-  for (int64_t worker = 0; worker < workers; ++worker) {
-    running.push_back(std::async(std::launch::async, [&, worker] {
-      at::set_num_threads(1);
-      for (int64_t shard = worker; shard < shards; shard += workers) results[shard] = run_shard(state, batch, shard, recipe);
-    }));
-  }
-  for (auto& worker : running) worker.get();
+  std::vector<ShardResult> results(recipe.batch_size / recipe.shard_size);
+  kernels::side_by_side(static_cast<int64_t>(results.size()),
+                        [&](int64_t shard) { results[shard] = run_shard(state, batch, shard, recipe); });
   return results;
 }
 

@@ -1,0 +1,113 @@
+// The `switchyard` program: dispatch to a command, and failures as exit codes.
+//
+// 0 done, 1 unexpected failure, 2 usage, 3 bad input file, 4 out of memory, 5 cannot write, 130 cancelled.
+#include <c10/util/Exception.h>
+#include <malloc.h>
+
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <new>
+#include <stdexcept>
+#include <string_view>
+
+#include "app/commands.h"
+#include "app/interrupt.h"
+#include "app/usage.h"
+#include "io/error.h"
+
+namespace switchyard::app {
+namespace {
+
+enum ExitCode {
+  kDone = 0,
+  kUnexpected = 1,
+  kUsage = 2,
+  kBadInput = 3,
+  kOutOfMemory = 4,
+  kCannotWrite = 5,
+  kCancelled = 130
+};
+
+ExitCode fail(ExitCode code, std::string_view message) {
+  std::cerr << "switchyard: " << message << std::endl;
+  return code;
+}
+
+ExitCode fail(const c10::Error& error) {
+  // libtorch's CPU allocator has no exception type of its own.
+  const std::string_view message = error.what_without_backtrace();
+  const bool memory = dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+                      message.find("can't allocate memory") != std::string_view::npos;
+  return fail(memory ? kOutOfMemory : kUnexpected,
+              memory ? "out of memory; smaller batches take less" : message);
+}
+
+ExitCode run(int argc, char** argv) {
+  CLI::App program(
+      "Generates images with mixture-of-experts diffusion transformers and shows which expert drew what.",
+      "switchyard");
+  program.set_version_flag("--version", "switchyard " SWITCHYARD_VERSION, "Print the version and exit");
+  program.set_help_flag("-h,--help", "Print this help and exit");
+  program.require_subcommand(0, 1);
+  program.footer(
+      "First steps:\n"
+      "  switchyard sample --grid grid.png --map map.png   draw one image per class, and who drew it\n"
+      "  switchyard COMMAND --help                         everything that a command can do");
+  add_sample_command(program);
+  add_train_command(program, argv);
+  add_dataset_command(program);
+  add_info_command(program);
+  try {
+    program.parse(argc, argv);
+    if (!program.get_subcommands().empty()) return kDone;
+    std::cerr << program.help();
+    return kUsage;
+  } catch (const CLI::Success& request) {
+    program.exit(request);  // --help, --version
+    return kDone;
+  } catch (const CLI::ParseError& error) {
+    std::cerr << explain(error, program) << std::endl;
+    return kUsage;
+  }
+}
+
+ExitCode guarded_run(int argc, char** argv) try {
+  const ExitCode code = run(argc, argv);
+  if (!std::cout.flush()) return fail(kCannotWrite, "cannot write to standard output");
+  return code;
+} catch (const Cancelled&) {
+  return fail(kCancelled, "cancelled");
+} catch (const io::InputError& error) {
+  return fail(kBadInput, error.what());
+} catch (const io::OutputError& error) {
+  return fail(kCannotWrite, error.what());
+} catch (const std::filesystem::filesystem_error& error) {
+  return fail(kCannotWrite, error.what());
+} catch (const std::bad_alloc&) {
+  return fail(kOutOfMemory, "out of memory; smaller batches take less");
+} catch (const c10::Error& error) {
+  return fail(error);
+} catch (const std::invalid_argument& error) {
+  return fail(kUsage, error.what());
+} catch (const std::exception& error) {
+  return fail(kUnexpected, error.what());
+}
+
+}  // namespace
+}  // namespace switchyard::app
+
+// By default glibc gives every large tensor back to the system and faults it in anew, page by page, at each use: a tenth of
+// the time of sampling.
+static void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 2'000'000'000);
+}
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file that grows beyond a limit is a failed write, not the end of the program
+  switchyard::app::watch_interrupts();
+  return switchyard::app::guarded_run(argc, argv);
+}

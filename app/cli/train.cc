@@ -1,0 +1,150 @@
+// switchyard train: trains a model by a recipe, or goes on with a run.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/interrupt.h"
+#include "app/progress.h"
+#include "app/usage.h"
+#include "io/atomic_file.h"
+#include "sampler/near_misses.h"
+#include "train/recipe.h"
+#include "train/trainer.h"
+
+namespace switchyard::app {
+namespace {
+
+struct Options {
+  std::string preset;
+  train::RunOptions run;
+  std::map<std::string, const CLI::Option*> fields;  // of the recipe, by name
+  bool quiet = false;
+};
+
+// Training has one busy thread per core; the threads of OpenMP that wait in turns would take their time away
+// by spinning. libgomp reads its settings when it is loaded, before main(): so the program starts itself
+// anew.
+void restart_with_passive_waiting(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  if (interrupted()) throw Cancelled();  // the new program would not know
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  ::setenv("GOMP_SPINCOUNT", "0", 1);
+  ::execv("/proc/self/exe", argv);
+  // It is slower, not wrong, to go on where that is not possible.
+}
+
+train::Recipe recipe_of(const Options& options) {
+  const auto known = train::recipe_names();
+  if (std::ranges::find(known, options.preset) == known.end()) {
+    throw std::invalid_argument("unknown preset \"" + options.preset +
+                                "\": " + sampler::near_misses(options.preset, known));
+  }
+  auto recipe = train::recipe(options.preset);
+  train::Recipe::for_each_field(recipe, [&](const char* name, auto& value, const char*) {
+    const auto* option = options.fields.at(name);
+    if (option->count() > 0) value = option->as<std::decay_t<decltype(value)>>();
+  });
+  recipe.validate();
+  return recipe;
+}
+
+void train_model(const Options& options, char** argv) {
+  const auto recipe = recipe_of(options);
+  if (options.run.checkpoint_seconds < 0)
+    throw std::invalid_argument("--checkpoint-seconds: expected 0 or more");
+  require_range("--images-per-sheet", options.run.images_per_sheet, 0, INT64_MAX);
+  const auto checkpoint = options.run.directory / "checkpoint.safetensors";
+  create_folder(options.run.directory);
+  require_writable("--out", checkpoint, ".safetensors");
+  restart_with_passive_waiting(argv);
+
+  Progress progress(options.quiet);
+  progress.say("recipe " + options.preset + ": " + train::to_json(recipe).dump());
+  if (std::filesystem::exists(checkpoint)) progress.say("resuming from " + checkpoint.string());
+  int64_t steps = 0;
+  const bool finished = train::train(recipe, options.run, [&](const train::Progress& p) {
+    char text[128];
+    std::snprintf(text, sizeof text, "step %lld/%lld  %lld images  loss %.4f  balance %.3f  %.0f images/s",
+                  static_cast<long long>(p.step), static_cast<long long>(p.steps),
+                  static_cast<long long>(p.images), p.loss, p.balance, p.images_per_second);
+    progress.show(static_cast<double>(p.step) / static_cast<double>(p.steps), text, p.seconds_left);
+    steps = p.step;
+    return !interrupted();
+  });
+  if (!finished) {
+    progress.say("stopped after step " + std::to_string(steps) + "; " + checkpoint.string() +
+                 " is written: the same command goes on from there");
+    throw Cancelled();
+  }
+  progress.result((options.run.directory / "model.safetensors").string());
+}
+
+std::string option_name(std::string field) {
+  for (char& c : field) c = c == '_' ? '-' : c;
+  return "--" + field;
+}
+
+// "images to train on; solids: 3200000, tiny: 320", or one value where the presets agree.
+std::string field_help(const char* help, const std::string& field) {
+  std::vector<std::string> values;
+  std::string each;
+  for (const auto name : train::recipe_names()) {
+    const auto json = train::to_json(train::recipe(name)).at(field);
+    values.push_back(json.is_string() ? json.get<std::string>() : json.dump());
+    each += (each.empty() ? "" : ", ") + std::string(name) + ": " + values.back();
+  }
+  const bool agree = std::ranges::all_of(values, [&](const auto& value) { return value == values.front(); });
+  std::string text = help;
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text + "; " + (agree ? "default: " + values.front() : each);
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& program, char** argv) {
+  auto options = std::make_shared<Options>();
+  auto& command = *program.add_subcommand("train", "Train a model, or go on with a run that was stopped");
+  command
+      .add_option("--preset", options->preset,
+                  "Recipe: solids (the embedded model's, hours) or tiny (seconds)")
+      ->type_name("NAME")
+      ->required();
+  command
+      .add_option(
+          "--out", options->run.directory,
+          "Folder of the run: checkpoint, model, log and sample sheets; a run that\nis already there goes on")
+      ->type_name("DIR")
+      ->required();
+  command
+      .add_option("--checkpoint-seconds", options->run.checkpoint_seconds,
+                  "Time between checkpoints; default: 120")
+      ->type_name("S");
+  command
+      .add_option("--images-per-sheet", options->run.images_per_sheet,
+                  "Images between sample sheets, 0 for none; default: 100000")
+      ->type_name("N");
+  command.add_flag("--quiet", options->quiet, "No progress on stderr");
+  train::Recipe defaults;
+  train::Recipe::for_each_field(defaults, [&](const char* name, const auto& value, const char* help) {
+    using Value = std::decay_t<decltype(value)>;
+    const char* type = std::is_same_v<Value, std::string> ? "NAME"
+                       : std::is_same_v<Value, bool>      ? "true|false"
+                       : std::is_integral_v<Value>        ? "N"
+                                                          : "X";
+    options->fields[name] = command.add_option(option_name(name))
+                                ->description(field_help(help, name))
+                                ->type_name(type)
+                                ->group("Recipe, instead of the preset's");
+  });
+  command.footer(
+      "Ctrl-C writes a checkpoint and stops; the same command goes on from it.\n\n"
+      "Example: a model of your own in a minute, and what it draws\n"
+      "  switchyard train --preset tiny --images 20000 --out run\n"
+      "  switchyard sample --model run/model.safetensors --grid grid.png --no-images --zoom 4");
+  command.callback([options, argv] { train_model(*options, argv); });
+}
+
+}  // namespace switchyard::app

@@ -1,0 +1,350 @@
+// The program from outside: exit codes, messages, files.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "../io/scratch.h"
+#include "io/npz.h"
+#include "io/png.h"
+#include "program.h"
+
+namespace switchyard::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
+
+// A tiny model, trained once by the program itself, in seconds.
+class TinyRun : public ::testing::Environment {
+ public:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("switchyard-test-tiny-" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+    outcome_ =
+        run({"train", "--preset", "tiny", "--out", "run", "--images-per-sheet", "0"}, {.folder = folder_});
+  }
+  void TearDown() override {
+    for (const char* end : {"", ".out", ".err"}) fs::remove_all(folder_.string() + end);
+  }
+  static std::string model() { return (folder_ / "run/model.safetensors").string(); }
+  static inline fs::path folder_;
+  static inline Outcome outcome_;
+};
+const auto* const kTinyRun = ::testing::AddGlobalTestEnvironment(new TinyRun);
+
+class Cli : public io::Scratch {
+ protected:
+  Cli() { fs::create_directories(work()); }
+  fs::path work() const { return file("work"); }
+  std::vector<std::string> written() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::recursive_directory_iterator(work())) {
+      if (!entry.is_directory()) names.push_back(entry.path().lexically_relative(work()).string());
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+  Outcome start(const Arguments& arguments) const { return run(arguments, {.folder = work()}); }
+};
+
+bool matches(const std::string& text, const std::string& pattern) {
+  return std::regex_search(text, std::regex(pattern));
+}
+
+struct UsageCase {
+  const char* name;
+  Arguments arguments;
+  int code;
+  const char* err;  // regular expression
+};
+
+const UsageCase kUsageCases[] = {
+    {"no_command", {}, 2, "Usage: switchyard"},
+    {"unknown_command", {"smaple"}, 2, "unknown command smaple: did you mean \"sample\""},
+    {"unknown_option", {"sample", "--stesp", "3"}, 2, "unknown option --stesp: did you mean \"--steps\""},
+    {"unknown_option_with_value", {"info", "--jsn=1"}, 2, "did you mean \"--json\""},
+    {"stray_argument", {"sample", "sphere"}, 2, "unexpected argument \"sphere\""},
+    {"missing_value", {"sample", "--steps"}, 2, "--steps"},
+    {"not_a_number", {"sample", "--steps", "many"}, 2, "--steps.*many"},
+    {"no_steps", {"sample", "--steps", "0"}, 2, "--steps: expected 1 .. 10000, got 0"},
+    {"many_steps", {"sample", "--steps", "10001"}, 2, "got 10001"},
+    {"no_images", {"sample", "--count", "0"}, 2, "--count: expected 1"},
+    {"very_many_images", {"sample", "--count", "99999999999"}, 2, "--count: expected 1"},
+    {"no_batch", {"sample", "--batch", "0"}, 2, "--batch: expected 1"},
+    {"negative_seed", {"sample", "--seed", "-1"}, 2, "--seed"},
+    {"large_seed", {"sample", "--seed", "4294967296"}, 2, "at most 4294967295"},
+    {"seeds_run_over", {"sample", "--seed", "4294967295", "--count", "2"}, 2, "at most 4294967295"},
+    {"unknown_class", {"sample", "--class", "sphre"}, 2, "unknown class \"sphre\": did you mean \"sphere\""},
+    {"ambiguous_class", {"sample", "--class", "c"}, 2, "ambiguous class \"c\": did you mean"},
+    {"class_index_out_of_range", {"sample", "--class", "10"}, 2, "expected an index in 0 .. 9"},
+    {"unknown_solver", {"sample", "--solver", "hein"}, 2, "did you mean \"heun\""},
+    {"unknown_dtype", {"sample", "--dtype", "fp23"}, 2, "did you mean \"fp32\""},
+    {"guidance_not_a_number", {"sample", "--guidance", "nan"}, 2, "guidance"},
+    {"guidance_interval_reversed", {"sample", "--guidance-interval", "0.9", "0.1"}, 2, "interval|t_low"},
+    {"shift_zero", {"sample", "--shift", "0"}, 2, "shift"},
+    {"nothing_to_write", {"sample", "--no-images"}, 2, "--grid, --map or --routing"},
+    {"grid_of_another_kind",
+     {"sample", "--grid", "grid.jpg"},
+     2,
+     "--grid: expected a file name ending in .png"},
+    {"grid_too_large",
+     {"sample", "--count", "1000", "--grid", "grid.png"},
+     2,
+     "--columns, --zoom or --count"},
+    {"unknown_preset", {"train", "--preset", "tinny", "--out", "run"}, 2, "did you mean \"tiny\""},
+    {"no_preset", {"train", "--out", "run"}, 2, "--preset is required"},
+    {"recipe_field_out_of_range",
+     {"train", "--preset", "tiny", "--out", "run", "--ema-decay", "2"},
+     2,
+     "ema_decay must be in"},
+    {"recipe_field_not_a_number",
+     {"train", "--preset", "tiny", "--out", "run", "--images", "x"},
+     2,
+     "--images"},
+    {"dataset_of_nothing", {"dataset"}, 2, "--sheet or --export"},
+    {"unknown_split",
+     {"dataset", "--sheet", "s.png", "--split", "vlidation"},
+     2,
+     "did you mean \"validation\""},
+    {"dataset_size", {"dataset", "--sheet", "s.png", "--size", "8"}, 2, "--size: expected 16 .. 512, got 8"},
+    {"model_missing", {"sample", "--model", "none.safetensors"}, 3, "none.safetensors: .*No such file"},
+    {"model_is_a_folder", {"info", "--model", "."}, 3, "expected a file, found a folder"},
+    {"from_missing", {"sample", "--from", "none.png"}, 3, "none.png"},
+    {"grid_folder_missing", {"sample", "--grid", "none/grid.png"}, 5, "none/grid.png"},
+    {"out_is_a_device", {"sample", "--out", "/dev/full"}, 5, "/dev/full"},
+    {"sheet_folder_missing", {"dataset", "--sheet", "none/sheet.png"}, 5, "none/sheet.png"},
+    {"export_to_a_device", {"dataset", "--export", "/dev/null"}, 5, "/dev/null"},
+    {"run_in_a_device", {"train", "--preset", "tiny", "--out", "/dev/null/run"}, 5, "/dev/null/run"},
+};
+
+TEST_F(Cli, RefusesWithExitCodeAndReason) {
+  for (const auto& refused : kUsageCases) {
+    SCOPED_TRACE(refused.name);
+    const auto outcome = start(refused.arguments);
+    EXPECT_EQ(outcome.code, refused.code) << outcome.err;
+    EXPECT_TRUE(matches(outcome.err, refused.err)) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(written(), std::vector<std::string>{});
+  }
+}
+
+TEST_F(Cli, HelpNamesEveryCommand) {
+  const auto outcome = start({"--help"});
+  EXPECT_EQ(outcome.code, 0);
+  for (const char* command : {"sample", "train", "dataset", "info"})
+    EXPECT_TRUE(io::contains(outcome.out, command));
+}
+
+TEST_F(Cli, HelpOfEveryCommandHasAnExample) {
+  for (const char* command : {"sample", "train", "dataset", "info"}) {
+    const auto outcome = start({command, "--help"});
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_TRUE(io::contains(outcome.out, "Example")) << command;
+  }
+}
+
+TEST_F(Cli, VersionIsOnStdout) {
+  const auto outcome = start({"--version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_TRUE(matches(outcome.out, "^switchyard [0-9]+\\.[0-9]+\\.[0-9]+\n$")) << outcome.out;
+}
+
+TEST_F(Cli, EmbeddedModelDescribesItself) {
+  const auto outcome = start({"info"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(matches(outcome.out, "class_names +sphere, cube")) << outcome.out;
+}
+
+TEST_F(Cli, InfoAsJsonCountsTheTensorsThatAreThere) {
+  const auto outcome = start({"info", "--json", "--model", TinyRun::model()});
+  const auto info = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(info["file_bytes"], fs::file_size(TinyRun::model()));
+  EXPECT_EQ(info["dtypes"], nlohmann::json({"bfloat16"}));
+  EXPECT_EQ(info["training"]["images_seen"], 320);
+  EXPECT_GT(info["parameters"]["total"], info["parameters"]["activated"]);
+}
+
+TEST_F(Cli, TrainsATinyModel) {
+  EXPECT_EQ(TinyRun::outcome_.code, 0) << TinyRun::outcome_.err;
+  EXPECT_EQ(TinyRun::outcome_.out, "run/model.safetensors\n");
+}
+
+TEST_F(Cli, FinishedTrainingIsResumedAndStaysAsItIs) {
+  const auto before = text_of(TinyRun::model());
+  const auto outcome = run({"train", "--preset", "tiny", "--out", "run"}, {.folder = TinyRun::folder_});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_TRUE(io::contains(outcome.err, "resuming from run/checkpoint.safetensors"));
+  EXPECT_EQ(text_of(TinyRun::model()), before);
+}
+
+TEST_F(Cli, InterruptedTrainingGoesOnFromItsCheckpoint) {
+  const Arguments arguments = {"train",     "--preset",           "tiny", "--out", "run", "--images",
+                               "100000000", "--images-per-sheet", "0"};
+  const auto log = work() / "run/log.csv";
+  const auto rows = [&] {
+    const auto text = text_of(log);
+    return std::ranges::count(text, '\n');
+  };
+  const auto first = run(arguments, {.folder = work(), .interrupt_when = [&] { return rows() > 1; }});
+  EXPECT_EQ(first.code, 130) << first.err;
+  const auto rows_before = rows();
+  const auto second =
+      run(arguments, {.folder = work(), .interrupt_when = [&] { return rows() > rows_before; }});
+  EXPECT_EQ(second.code, 130);
+  EXPECT_TRUE(io::contains(second.err, "resuming from run/checkpoint.safetensors"));
+  EXPECT_EQ(written(),
+            (std::vector<std::string>{"run/checkpoint.safetensors", "run/log.csv", "run/model.safetensors"}));
+}
+
+TEST_F(Cli, CheckpointOfAnotherRecipeIsRefused) {
+  const auto outcome =
+      run({"train", "--preset", "tiny", "--out", "run", "--seed", "7"}, {.folder = TinyRun::folder_});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_TRUE(io::contains(outcome.err, "seed"));
+}
+
+TEST_F(Cli, SampleNamesFilesByClassAndSeed) {
+  const auto outcome = start({"sample", "--model", TinyRun::model(), "--class", "sph,BOX", "--class", "1",
+                              "--count", "2", "--seed", "12345", "--steps", "2", "--out", "images"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(written(), (std::vector<std::string>{"images/box-frame-12345.png", "images/box-frame-12346.png",
+                                                 "images/cube-12345.png", "images/cube-12346.png",
+                                                 "images/sphere-12345.png", "images/sphere-12346.png"}));
+  EXPECT_TRUE(outcome.out.starts_with(
+      "images/sphere-12345.png\nimages/sphere-12346.png\nimages/box-frame-12345.png\n"));
+}
+
+TEST_F(Cli, SampleWithoutImagesWritesOnlyThePictures) {
+  const auto outcome =
+      start({"sample", "--model", TinyRun::model(), "--steps", "3", "--count", "3", "--no-images", "--grid",
+             "grid.png", "--zoom", "2", "--map", "map.png", "--routing", "routing.npz", "--quiet"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(outcome.out, "grid.png\nmap.png\nrouting.npz\n");
+  EXPECT_EQ(written(), (std::vector<std::string>{"grid.png", "map.png", "routing.npz"}));
+  EXPECT_EQ(io::read_png(work() / "grid.png").pixels.sizes(),
+            (at::IntArrayRef{10 * 32 + 9 * 2, 3 * 32 + 2 * 2, 3}));
+  EXPECT_EQ(io::read_npz(work() / "routing.npz").at("experts").sizes(),
+            (at::IntArrayRef{30, 3, 2, 2, 16, 2}));
+}
+
+TEST_F(Cli, ImageOfOursIsDrawnAgainBitForBit) {
+  ASSERT_EQ(
+      start({"sample", "--model", TinyRun::model(), "--class", "torus,cone", "--seed", "5", "--steps", "7",
+             "--solver", "heun", "--guidance", "1.7", "--guidance-interval", "0.1", "0.8", "--shift", "1.3"})
+          .code,
+      0);
+  const auto outcome =
+      start({"sample", "--model", TinyRun::model(), "--from", "cone-0005.png", "--out", "again"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_FALSE(matches(outcome.err, "warning"));
+  const auto before = io::read_png(work() / "cone-0005.png"),
+             after = io::read_png(work() / "again/cone-0005.png");
+  EXPECT_TRUE(at::equal(before.pixels, after.pixels));
+  EXPECT_EQ(before.text, after.text);
+}
+
+TEST_F(Cli, ImageOfAnotherModelIsDrawnWithAWarning) {
+  ASSERT_EQ(start({"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2"}).code, 0);
+  const auto outcome = start({"sample", "--from", "cube-0000.png", "--out", "again"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(matches(outcome.err, "warning: cube-0000.png was drawn by model model \\("));
+}
+
+TEST_F(Cli, TheImageOfFromIsNotOverwritten) {
+  ASSERT_EQ(start({"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2"}).code, 0);
+  const auto outcome =
+      start({"sample", "--model", TinyRun::model(), "--from", "cube-0000.png", "--steps", "3"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(io::contains(outcome.err, "cube-0000.png: set another --out"));
+}
+
+TEST_F(Cli, ForeignPngIsNoSourceForFrom) {
+  io::write_png(work() / "foreign.png", at::zeros({8, 8, 3}, at::kByte));
+  const auto outcome = start({"sample", "--from", "foreign.png"});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_TRUE(io::contains(outcome.err, "foreign.png"));
+}
+
+TEST_F(Cli, DamagedModelFilesAreRefused) {
+  const auto whole = text_of(TinyRun::model());
+  const std::pair<const char*, std::string> files[] = {
+      {"empty", ""},
+      {"text", "this is not a model, but it is longer than a header\n"},
+      {"cut-header", whole.substr(0, 100)},
+      {"cut-tensors", whole.substr(0, whole.size() - 1)}};
+  for (const auto& [name, bytes] : files) {
+    const auto model = put(name, bytes);
+    for (const char* command : {"sample", "info"}) {
+      const auto outcome = start({command, "--model", model.string()});
+      EXPECT_EQ(outcome.code, 3) << name;
+      EXPECT_TRUE(io::contains(outcome.err, model.string() + ": ")) << name;
+      EXPECT_EQ(written(), std::vector<std::string>{}) << name;
+    }
+  }
+}
+
+TEST_F(Cli, FullTargetLeavesNoPartialFile) {
+  const auto outcome = run({"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "1"},
+                           {.folder = work(), .file_size_limit = 300});
+  EXPECT_EQ(outcome.code, 5) << outcome.err;
+  EXPECT_TRUE(io::contains(outcome.err, "cube-0000.png: cannot be written"));
+  EXPECT_EQ(written(), std::vector<std::string>{});
+}
+
+TEST_F(Cli, FullStandardOutputIsAFailure) {
+  const auto outcome =
+      run({"info", "--model", TinyRun::model()}, {.folder = work(), .stdout_to = "/dev/full"});
+  EXPECT_EQ(outcome.code, 5);
+  EXPECT_TRUE(io::contains(outcome.err, "cannot write to standard output"));
+}
+
+TEST_F(Cli, OutOfMemoryHasItsOwnExitCode) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer reserves terabytes of address space";
+#endif
+  const auto outcome = run({"sample", "--count", "400", "--batch", "4096", "--steps", "1", "--out", "images"},
+                           {.folder = work(), .memory_limit = rlim_t{1} << 30});
+  EXPECT_EQ(outcome.code, 4) << outcome.err;
+  EXPECT_TRUE(io::contains(outcome.err, "out of memory"));
+  EXPECT_EQ(written(), std::vector<std::string>{});
+}
+
+TEST_F(Cli, InterruptedSamplingLeavesNoFile) {
+  const auto out = work() / "images";
+  const auto outcome =
+      run({"sample", "--model", TinyRun::model(), "--count", "100", "--steps", "10000", "--out", "images"},
+          {.folder = work(), .interrupt_when = [&] { return fs::exists(out); }});
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  EXPECT_TRUE(io::contains(outcome.err, "cancelled"));
+  EXPECT_EQ(written(), std::vector<std::string>{});
+}
+
+TEST_F(Cli, InterruptedExportLeavesWholeFilesOnly) {
+  const auto outcome = run({"dataset", "--export", "solids", "--count", "100000", "--size", "16"},
+                           {.folder = work(), .interrupt_when = [&] { return written().size() > 3; }});
+  EXPECT_EQ(outcome.code, 130) << outcome.err;
+  for (const auto& name : written()) EXPECT_NO_THROW(io::read_png(work() / name)) << name;
+}
+
+TEST_F(Cli, DatasetSheetHasOneRowPerClass) {
+  const auto outcome =
+      start({"dataset", "--sheet", "sheet.png", "--per-class", "3", "--size", "16", "--zoom", "1"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(io::read_png(work() / "sheet.png").pixels.sizes(),
+            (at::IntArrayRef{10 * 16 + 9 * 2, 3 * 16 + 2 * 2, 3}));
+}
+
+TEST_F(Cli, DatasetExportNamesIndexAndClass) {
+  ASSERT_EQ(start({"dataset", "--export", "images", "--first", "7", "--count", "2", "--size", "16"}).code, 0);
+  const auto names = written();
+  ASSERT_EQ(names.size(), 2U);
+  EXPECT_TRUE(matches(names[0], "^images/000007-[a-z-]+\\.png$")) << names[0];
+  EXPECT_TRUE(matches(names[1], "^images/000008-[a-z-]+\\.png$")) << names[1];
+}
+
+}  // namespace
+}  // namespace switchyard::app
