@@ -12,6 +12,7 @@
 #include "app/interrupt.h"
 #include "app/model_argument.h"
 #include "app/progress.h"
+#include "app/threads.h"
 #include "app/usage.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
@@ -240,7 +241,7 @@ void sample(const Options& options) {
 
 }  // namespace
 
-void add_sample_command(CLI::App& program) {
+void add_sample_command(CLI::App& program, char** argv) {
   auto options = std::make_shared<Options>();
   auto& command =
       *program.add_subcommand("sample", "Draw images, and on request a picture of which experts drew them");
@@ -326,7 +327,10 @@ void add_sample_command(CLI::App& program) {
   command.footer(
       "Example: three spheres and three cubes, as files in images/ and as one grid\n"
       "  switchyard sample --class sphere,cube --count 3 --out images --grid grid.png");
-  command.callback([options] { sample(*options); });
+  command.callback([options, argv] {
+    restart_with_short_waits(argv);
+    sample(*options);
+  });
 }
 
 }  // namespace switchyard::app

@@ -1,13 +1,11 @@
 // switchyard train: trains a model by a recipe, or goes on with a run.
-#include <unistd.h>
-
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
+#include "app/threads.h"
 #include "app/usage.h"
 #include "io/atomic_file.h"
 #include "sampler/near_misses.h"
@@ -23,18 +21,6 @@ struct Options {
   std::map<std::string, const CLI::Option*> fields;  // of the recipe, by name
   bool quiet = false;
 };
-
-// Training has one busy thread per core; the threads of OpenMP that wait in turns would take their time away
-// by spinning. libgomp reads its settings when it is loaded, before main(): so the program starts itself
-// anew.
-void restart_with_passive_waiting(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  if (interrupted()) throw Cancelled();  // the new program would not know
-  ::setenv("OMP_WAIT_POLICY", "passive", 1);
-  ::setenv("GOMP_SPINCOUNT", "0", 1);
-  ::execv("/proc/self/exe", argv);
-  // It is slower, not wrong, to go on where that is not possible.
-}
 
 train::Recipe recipe_of(const Options& options) {
   const auto known = train::recipe_names();
@@ -59,7 +45,7 @@ void train_model(const Options& options, char** argv) {
   const auto checkpoint = options.run.directory / "checkpoint.safetensors";
   create_folder(options.run.directory);
   require_writable("--out", checkpoint, ".safetensors");
-  restart_with_passive_waiting(argv);
+  restart_with_short_waits(argv);
 
   Progress progress(options.quiet);
   progress.say("recipe " + options.preset + ": " + train::to_json(recipe).dump());

@@ -52,9 +52,6 @@ inline Outcome run(const std::vector<std::string>& arguments, const Launch& laun
     ::setrlimit(RLIMIT_FSIZE, &files);
     ::setrlimit(RLIMIT_AS, &memory);
     if (::chdir(launch.folder.c_str()) != 0) ::_exit(126);
-    // Elsewhere on a busy machine, threads that spin while they wait would make the tests slow; training sees
-    // to it itself.
-    if (arguments.empty() || arguments.front() != "train") ::setenv("OMP_WAIT_POLICY", "passive", 1);
     std::vector<char*> argv = {const_cast<char*>("switchyard")};
     for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
