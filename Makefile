@@ -9,10 +9,8 @@ help:            ## show this list
 
 setup: ; @tools/setup.sh
 
-build/build.ninja: | setup
-	@cmake --preset release
-
-build: setup build/build.ninja  ## install what is missing and build
+build: setup     ## install what is missing and build
+	@cmake --preset release >/dev/null
 	@cmake --build build
 
 demo: build      ## draw a grid of images with the embedded model, and which experts drew them
@@ -24,7 +22,7 @@ test: build      ## build and run every test
 	@ctest --test-dir build --output-on-failure
 
 test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@[ -f build-asan/build.ninja ] || cmake --preset asan
+	@cmake --preset asan >/dev/null
 	@cmake --build build-asan
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
 
@@ -38,4 +36,5 @@ train: build     ## train the embedded model's recipe in runs/solids (resumes by
 	$(SWITCHYARD) train --preset solids --out runs/solids
 
 format:          ## format the sources
+	@command -v clang-format >/dev/null || { echo "needed: apt-get install clang-format" >&2; exit 1; }
 	@git ls-files '*.cc' '*.h' | xargs clang-format -i

@@ -1,7 +1,8 @@
 # switchyard_layer(NAME SOURCES ... [DEPENDS layers...] [LIBRARIES external...])
 #
-# A layer is a static library whose headers are found as "NAME/file.h", and only by those that depend on it: the include
-# folder of each layer holds nothing but a link to that layer, so an arrow that DESIGN.md does not allow does not compile.
+# A layer is a static library whose headers are found as "NAME/file.h" by those that depend on it, directly or through another
+# layer, and by nobody else: the include folder of each layer holds nothing but a link to that layer. An arrow that points
+# upwards or sideways does not compile.
 
 set(SWITCHYARD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow)
 
@@ -12,7 +13,7 @@ target_compile_options(switchyard_options INTERFACE -ffp-contract=off)
 if(NOT SWITCHYARD_SANITIZE)  # the sanitizers' instrumentation makes g++ 12 warn inside libstdc++
   target_compile_options(switchyard_options INTERFACE -Werror)
 else()
-  target_compile_options(switchyard_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g)
+  target_compile_options(switchyard_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g1)
   target_link_options(switchyard_options INTERFACE -fsanitize=address,undefined)
 endif()
 

@@ -8,7 +8,9 @@
 set(SWITCHYARD_TORCH "" CACHE PATH "Folder of a libtorch (include/ and lib/); default: the wheel in .venv")
 if(NOT SWITCHYARD_TORCH)
   file(GLOB wheel ${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
-  set(SWITCHYARD_TORCH "${wheel}")
+  if(wheel)
+    list(GET wheel -1 SWITCHYARD_TORCH)
+  endif()
 endif()
 if(NOT EXISTS "${SWITCHYARD_TORCH}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "No libtorch in '${SWITCHYARD_TORCH}' (expected lib/libtorch_cpu.so there). "

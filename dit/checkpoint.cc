@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "io/error.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 
 namespace switchyard::dit {
@@ -71,7 +72,7 @@ LoadedModel model_from(const io::TensorFile& file, const std::string& source, at
   if (entry == file.metadata.end()) {
     throw io::InputError(source + ": not a Switchyard model (no \"" + kMetadataKey + "\" entry in its metadata)");
   }
-  const auto json = nlohmann::json::parse(entry->second, nullptr, /*allow_exceptions=*/false);
+  const auto json = io::parse_json(entry->second, source + ": its \"" + kMetadataKey + "\" metadata");
   if (!json.is_object() || !json.contains("config") || !json.contains("version")) {
     throw io::InputError(source + ": its \"" + kMetadataKey + "\" metadata is not {\"version\", \"config\", ...}");
   }

@@ -1,5 +1,6 @@
 #include "dit/config.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -102,6 +103,11 @@ void ModelConfig::validate() const {
                                                 " must be at most num_experts " + std::to_string(num_experts));
   require(class_names.empty() || static_cast<int64_t>(class_names.size()) == num_classes,
           "class_names must be empty or " + std::to_string(num_classes) + " names, got " + std::to_string(class_names.size()));
+  for (const auto& name : class_names) {
+    const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+    require(name.size() <= 200 && std::ranges::none_of(name, control),
+            "class_names must be at most 200 bytes each, without control characters");
+  }
   require(time_scale > 0 && time_scale <= 1e6, "time_scale must be in (0, 1e6], got " + std::to_string(time_scale));
 }
 

@@ -1,6 +1,6 @@
 // What a model is: sizes, experts, and what its output means. Stored as JSON inside the model file.
 //
-// One visitor, for_each_field, states every field once with its help text; JSON, `info` and the command line are fed by it.
+// One visitor, for_each_field, states every field once with its help text; JSON and `info` are fed by it.
 // validate() is called wherever a configuration enters (file, preset, command line); it throws std::invalid_argument naming
 // the field, what was expected and what came.
 #pragma once

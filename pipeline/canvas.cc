@@ -90,13 +90,6 @@ void Canvas::fill(int64_t x, int64_t y, int64_t width, int64_t height, Color col
   }
 }
 
-void Canvas::frame(int64_t x, int64_t y, int64_t width, int64_t height, Color color) {
-  fill(x, y, width, 1, color);
-  fill(x, y + height - 1, width, 1, color);
-  fill(x, y + 1, 1, height - 2, color);
-  fill(x + width - 1, y + 1, 1, height - 2, color);
-}
-
 void Canvas::draw(int64_t x, int64_t y, const at::Tensor& image) {
   const auto left = std::clamp<int64_t>(x, 0, width()), top = std::clamp<int64_t>(y, 0, height());
   const auto right = std::clamp<int64_t>(x + image.size(1), left, width());

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "io/error.h"
+#include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/sha256.h"
 #include "sampler/noise.h"
@@ -155,8 +156,7 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
   if (entry == text.end()) {
     throw io::InputError(source + ": not drawn by Switchyard (no text entry \"" + kKeyword + "\")");
   }
-  const auto json = Json::parse(entry->second, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) throw io::InputError(source + ": text entry \"" + kKeyword + "\": not JSON");
+  const Json json = io::parse_json(entry->second, source + ": text entry \"" + std::string(kKeyword) + "\"");
   const Fields fields(json, "", source);
   if (const auto version = fields.integer("version", 0, INT64_MAX); version != kVersion) {
     fields.fail(c10::str("expected version ", kVersion, ", got version ", version));

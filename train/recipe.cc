@@ -4,6 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "dit/config.h"
+#include "sampler/near_misses.h"
+#include "train/solids.h"
+
 namespace switchyard::train {
 
 void Recipe::validate() const {
@@ -14,20 +18,26 @@ void Recipe::validate() const {
     require(value >= low && value <= high, std::string(name) + " must be in " + nlohmann::json(low).dump() + " .. " +
                                                nlohmann::json(high).dump() + ", got " + nlohmann::json(value).dump());
   };
-  dit::preset(model);
-  require(images >= 1, "images must be positive, got " + std::to_string(images));
-  require(shard_size >= 1 && batch_size >= 1 && batch_size % shard_size == 0,
+  const auto config = dit::preset(model);
+  require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(kSolidNames.size()),
+          "model must draw RGB images of the " + std::to_string(kSolidNames.size()) + " solids, \"" + model + "\" does not");
+  in_range("images", static_cast<double>(images), 1, 1e12);
+  in_range("batch_size", static_cast<double>(batch_size), 1, 65536);
+  require(shard_size >= 1 && batch_size % shard_size == 0,
           "shard_size " + std::to_string(shard_size) + " must divide batch_size " + std::to_string(batch_size));
   in_range("learning_rate", learning_rate, 0, 1);
   in_range("warmup_images", static_cast<double>(warmup_images), 0, 1e12);
   in_range("decay_fraction", decay_fraction, 0, 1);
   in_range("beta1", beta1, 0, 0.999999);
   in_range("beta2", beta2, 0, 0.999999);
+  in_range("adam_eps", adam_eps, 1e-20, 1);
   in_range("weight_decay", weight_decay, 0, 1);
   in_range("max_gradient_norm", max_gradient_norm, 1e-6, 1e6);
   in_range("ema_decay", ema_decay, 0, 1);
   in_range("class_dropout", class_dropout, 0, 1);
   in_range("balance_weight", balance_weight, 0, 1e3);
+  in_range("time_location", time_location, -10, 10);
+  in_range("time_scale", time_scale, 0, 10);
   in_range("min_time", min_time, 1e-4, 1);
 }
 
@@ -56,9 +66,8 @@ Recipe recipe(std::string_view name) {
     tiny.warmup_images = 64;
     return tiny;
   }
-  std::string known;
-  for (const auto known_name : recipe_names()) known += (known.empty() ? "" : ", ") + std::string(known_name);
-  throw std::invalid_argument("unknown training preset \"" + std::string(name) + "\"; known: " + known);
+  const auto known = recipe_names();
+  throw std::invalid_argument("unknown preset \"" + std::string(name) + "\": " + sampler::near_misses(name, known));
 }
 
 std::vector<std::string_view> recipe_names() { return {"solids", "tiny"}; }

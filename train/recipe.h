@@ -7,8 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "dit/config.h"
-
 namespace switchyard::train {
 
 struct Recipe {

@@ -9,7 +9,8 @@
 
 namespace switchyard::train {
 
-void write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransformer& model, int64_t columns) {
+bool write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransformer& model,
+                        const std::function<bool()>& go_on, int64_t columns) {
   constexpr int64_t kMostRows = 20;
   model.pack();
   pipeline::Request request;
@@ -23,8 +24,10 @@ void write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransfo
     images.push_back(done.pixels);
     return true;
   };
-  pipeline::generate(model, request, observer);
+  observer.step_done = [&](const pipeline::StepDone&) { return go_on(); };
+  if (!pipeline::generate(model, request, observer)) return false;
   io::write_png(path, pipeline::image_grid(images, columns));
+  return true;
 }
 
 }  // namespace switchyard::train

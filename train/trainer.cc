@@ -1,15 +1,21 @@
 #include "train/trainer.h"
 
 #include <ATen/ATen.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "dit/checkpoint.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
+#include "io/json.h"
 #include "io/safetensors.h"
 #include "kernels/linear.h"
 #include "kernels/side_by_side.h"
@@ -74,6 +80,9 @@ class TrainingState {
       working_flat_->gather_gradients(shard_gradients[shard], shard > 0, gradient_);
     }
     const double norm = at::linalg_vector_norm(gradient_).item<double>() / static_cast<double>(shard_gradients.size());
+    if (!std::isfinite(norm)) {
+      throw std::runtime_error("step " + std::to_string(step_) + ": the gradient is not finite; the last checkpoint is kept");
+    }
     const double clip = std::min(1.0, recipe_.max_gradient_norm / (norm + 1e-6));
     gradient_.mul_(clip / static_cast<double>(shard_gradients.size()));
 
@@ -104,7 +113,7 @@ class TrainingState {
 
   void load(const std::filesystem::path& path, at::Tensor& window) {
     auto file = io::read_safetensors(path);
-    const auto stored = nlohmann::json::parse(file.metadata["recipe"], nullptr, false);
+    const auto stored = io::parse_json(file.metadata["recipe"], path.string() + ": its recipe");
     const auto wanted = to_json(recipe_);
     for (const auto& [field, value] : wanted.items()) {
       if (field == "images" || (stored.is_object() && stored.contains(field) && stored[field] == value)) continue;
@@ -142,15 +151,31 @@ class TrainingState {
   int64_t step_ = 0;
 };
 
-// Makes the run's directory and clears away what a killed run left half-written.
-void prepare_directory(const std::filesystem::path& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) throw io::OutputError("cannot make the folder " + directory.string() + ": " + error.message());
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    if (io::is_temporary(entry.path())) std::filesystem::remove(entry.path(), error);
+// The run's directory, which one process has at a time. What a killed run left half-written is cleared away.
+class RunDirectory {
+ public:
+  explicit RunDirectory(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error) throw io::OutputError("cannot make the folder " + directory.string() + ": " + error.message());
+    descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      ::close(descriptor_);
+      throw io::OutputError("another process trains in " + directory.string());
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+      if (io::is_temporary(entry.path())) std::filesystem::remove(entry.path(), error);
+    }
   }
-}
+  ~RunDirectory() {
+    if (descriptor_ >= 0) ::close(descriptor_);  // the lock goes with it, also when the process is killed
+  }
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
 
 struct ShardResult {
   ShardLoss loss;
@@ -212,7 +237,7 @@ class Window {
 
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress) {
   recipe.validate();
-  prepare_directory(options.directory);
+  const RunDirectory directory(options.directory);
   const auto checkpoint_path = options.directory / "checkpoint.safetensors";
 
   const auto config = model_config(recipe);
@@ -253,13 +278,15 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
                   recipe.learning_rate_at(state.step() - 1), progress.images_per_second, window.expert_load()});
       window.clear();
     }
+    const auto report = [&] { return !on_progress || on_progress(progress); };
+    bool go_on = report();
     // A sheet each time that another images_per_sheet have been seen, and at the end.
     const auto sheets = [&](int64_t step) { return step * recipe.batch_size / options.images_per_sheet; };
-    if (options.images_per_sheet > 0 &&
+    if (go_on && options.images_per_sheet > 0 &&
         (sheets(state.step()) > sheets(state.step() - 1) || state.step() == recipe.steps())) {
-      write_sample_sheet(options.directory / ("samples-" + std::to_string(progress.images) + ".png"), state.averaged_model());
+      go_on = write_sample_sheet(options.directory / ("samples-" + std::to_string(progress.images) + ".png"),
+                                 state.averaged_model(), report);
     }
-    const bool go_on = !on_progress || on_progress(progress);
     if (!go_on || seconds_since(last_save) >= options.checkpoint_seconds) {
       save();
       last_save = Clock::now();

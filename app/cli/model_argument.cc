@@ -60,7 +60,11 @@ std::string usable(const std::string& name) {
 }  // namespace
 
 std::string ModelArgument::name() const {
-  return file_.empty() ? assets::kEmbeddedModelName : file_.stem().string();
+  if (file_.empty()) return assets::kEmbeddedModelName;
+  // It goes into the images' text, which is UTF-8; a file name need not be.
+  std::string name = file_.stem().string();
+  std::ranges::replace_if(name, [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c < 0x20; }, '?');
+  return name;
 }
 
 std::string ModelArgument::where() const {

@@ -17,6 +17,7 @@
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/png.h"
+#include "kernels/linear.h"
 #include "pipeline/generate.h"
 #include "pipeline/image_grid.h"
 #include "pipeline/metadata.h"
@@ -69,9 +70,13 @@ pipeline::Settings settings_of(const Options& options, const Stored& stored) {
 
 at::ScalarType dtype_of(const Options& options, const Stored& stored) {
   const std::string name = options.dtype.value_or("auto");
-  if (name == "auto") return stored && stored->model.dtype == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  if (name == "fp32") return at::kFloat;
-  if (name == "bf16") return at::kBFloat16;
+  const bool stored_bf16 = name == "auto" && stored && stored->model.dtype == "bfloat16";
+  if (name == "bf16" || stored_bf16) {
+    if (kernels::has_bf16_products()) return at::kBFloat16;
+    throw std::invalid_argument(std::string(stored_bf16 ? "the image of --from was drawn in bf16" : "--dtype bf16") +
+                                ": this processor has no bf16 products; choose --dtype fp32");
+  }
+  if (name == "fp32" || name == "auto") return at::kFloat;
   constexpr std::array<std::string_view, 3> known = {"auto", "fp32", "bf16"};
   throw std::invalid_argument("unknown dtype \"" + name + "\": " + sampler::near_misses(name, known));
 }
@@ -79,6 +84,10 @@ at::ScalarType dtype_of(const Options& options, const Stored& stored) {
 std::vector<pipeline::Image> images_of(const Options& options, const Stored& stored,
                                        const dit::ModelConfig& config) {
   const bool stored_class = stored && options.classes.empty();
+  if (stored_class && stored->image.label > config.num_classes) {
+    throw io::InputError(options.from.string() + ": its class " + std::to_string(stored->image.label) +
+                         " is not one of the model's " + std::to_string(config.num_classes));
+  }
   const auto labels = stored_class ? std::vector{stored->image.label} : find_classes(config, options.classes);
   const uint64_t seed = options.seed.value_or(stored ? stored->image.seed : 0);
   require_range("--count", options.count, 1, kMaxImages / static_cast<int64_t>(labels.size()));
@@ -119,18 +128,23 @@ fs::path file_of(const Options& options, const dit::ModelConfig& config, const p
 
 void require_writable_outputs(const Options& options, const dit::ModelConfig& config,
                               const pipeline::Request& request) {
+  const auto require_not_the_source = [&](const fs::path& file) {
+    std::error_code missing;
+    if (options.from.empty() || !fs::equivalent(file, options.from, missing)) return;
+    throw std::invalid_argument("this would overwrite the image of --from, " + options.from.string() + ": choose another name");
+  };
+  require_not_the_source(options.grid);
+  require_not_the_source(options.map);
+  if (!options.grid.empty() && fs::weakly_canonical(options.grid) == fs::weakly_canonical(options.map)) {
+    throw std::invalid_argument("--grid and --map name the same file, " + options.grid.string());
+  }
   if (!options.grid.empty()) require_writable("--grid", options.grid, ".png");
   if (!options.map.empty()) require_writable("--map", options.map, ".png");
   if (!options.routing.empty()) require_writable("--routing", options.routing, ".npz");
   if (options.no_images) return;
   create_folder(options.out);
-  for (const auto& image : request.images) {
-    const auto file = file_of(options, config, image);
-    std::error_code missing;
-    if (!options.from.empty() && fs::equivalent(file, options.from, missing)) {
-      throw std::invalid_argument("this would overwrite the image of --from, " + options.from.string() +
-                                  ": set another --out");
-    }
+  if (!options.from.empty()) {
+    for (const auto& image : request.images) require_not_the_source(file_of(options, config, image));
   }
   require_writable("--out", file_of(options, config, request.images.front()), ".png");
 }

@@ -8,7 +8,6 @@
 #include "app/threads.h"
 #include "app/usage.h"
 #include "io/atomic_file.h"
-#include "sampler/near_misses.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
 
@@ -23,11 +22,6 @@ struct Options {
 };
 
 train::Recipe recipe_of(const Options& options) {
-  const auto known = train::recipe_names();
-  if (std::ranges::find(known, options.preset) == known.end()) {
-    throw std::invalid_argument("unknown preset \"" + options.preset +
-                                "\": " + sampler::near_misses(options.preset, known));
-  }
   auto recipe = train::recipe(options.preset);
   train::Recipe::for_each_field(recipe, [&](const char* name, auto& value, const char*) {
     const auto* option = options.fields.at(name);
@@ -39,7 +33,7 @@ train::Recipe recipe_of(const Options& options) {
 
 void train_model(const Options& options, char** argv) {
   const auto recipe = recipe_of(options);
-  if (options.run.checkpoint_seconds < 0)
+  if (!(options.run.checkpoint_seconds >= 0))
     throw std::invalid_argument("--checkpoint-seconds: expected 0 or more");
   require_range("--images-per-sheet", options.run.images_per_sheet, 0, INT64_MAX);
   const auto checkpoint = options.run.directory / "checkpoint.safetensors";

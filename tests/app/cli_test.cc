@@ -259,7 +259,7 @@ TEST_F(Cli, TheImageOfFromIsNotOverwritten) {
   const auto outcome =
       start({"sample", "--model", TinyRun::model(), "--from", "cube-0000.png", "--steps", "3"});
   EXPECT_EQ(outcome.code, 2);
-  EXPECT_TRUE(io::contains(outcome.err, "cube-0000.png: set another --out"));
+  EXPECT_TRUE(io::contains(outcome.err, "cube-0000.png: choose another name"));
 }
 
 TEST_F(Cli, ForeignPngIsNoSourceForFrom) {

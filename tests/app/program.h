@@ -52,6 +52,8 @@ inline Outcome run(const std::vector<std::string>& arguments, const Launch& laun
     ::setrlimit(RLIMIT_FSIZE, &files);
     ::setrlimit(RLIMIT_AS, &memory);
     if (::chdir(launch.folder.c_str()) != 0) ::_exit(126);
+    ::unsetenv("OMP_WAIT_POLICY");  // as a person has it: the program sees to that itself
+    ::unsetenv("GOMP_SPINCOUNT");
     std::vector<char*> argv = {const_cast<char*>("switchyard")};
     for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);

@@ -97,6 +97,7 @@ TEST(Config, ValidateNamesTheField) {
       {"shared_hidden", [](ModelConfig& c) { c.shared_hidden = -1; }},
       {"num_classes", [](ModelConfig& c) { c.num_classes = 0; }},
       {"class_names", [](ModelConfig& c) { c.class_names = {"one"}; }},
+      {"class_names", [](ModelConfig& c) { c.class_names.assign(c.num_classes, "\x1b[31m"); }},
       {"time_scale", [](ModelConfig& c) { c.time_scale = 0; }},
       {"time_scale", [](ModelConfig& c) { c.time_scale = std::stod("nan"); }},
   };

@@ -50,9 +50,14 @@ class Generate : public ::testing::Test {
 };
 
 TEST_F(Generate, BatchSizeDoesNotChangeAPixel) {
-  for (const auto solver : {sampler::Solver::euler, sampler::Solver::heun, sampler::Solver::midpoint}) {
+  const std::pair<sampler::Solver, double> cases[] = {{sampler::Solver::euler, 2.0},  // with guidance
+                                                      {sampler::Solver::euler, 1.0},  // without: a batch of one is one row
+                                                      {sampler::Solver::heun, 2.0},
+                                                      {sampler::Solver::midpoint, 2.0}};
+  for (const auto& [solver, scale] : cases) {
     auto request = request_of(9);
     request.settings.solver = solver;
+    request.settings.guidance.scale = scale;
     request.batch_size = 1;
     const auto one_by_one = pixels_of(*model_, request);
     EXPECT_FALSE(at::equal(one_by_one[0], one_by_one[1]));

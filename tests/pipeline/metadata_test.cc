@@ -127,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Metadata, KnowsWhatIsNotOurs) {
   EXPECT_EQ(complaint({{"parameters", "cube"}}),
             "a.png: not drawn by Switchyard (no text entry \"switchyard\")");
-  EXPECT_EQ(complaint({{"switchyard", "{"}}), "a.png: text entry \"switchyard\": not JSON");
+  EXPECT_EQ(complaint({{"switchyard", "{"}}), "a.png: text entry \"switchyard\" is not JSON");
 }
 
 TEST(Metadata, HashesAsOtherToolsDo) {

@@ -31,6 +31,10 @@ struct BadRecipe {
 TEST(Recipe, BadFieldIsNamed) {
   const BadRecipe cases[] = {
       {"images", [](Recipe& r) { r.images = 0; }},
+      {"images", [](Recipe& r) { r.images = INT64_MAX; }},
+      {"batch_size", [](Recipe& r) { r.batch_size = 0; }},
+      {"time_scale", [](Recipe& r) { r.time_scale = std::nan(""); }},
+      {"model must draw", [](Recipe& r) { r.model = "dit-moe-s/2-8e2a"; }},
       {"shard_size", [](Recipe& r) { r.shard_size = 3; }},
       {"shard_size", [](Recipe& r) { r.shard_size = 0; }},
       {"learning_rate", [](Recipe& r) { r.learning_rate = -1; }},

@@ -76,6 +76,22 @@ TEST_F(TrainerTest, CheckpointOfAnotherRecipeIsRefusedByField) {
   }
 }
 
+TEST_F(TrainerTest, SecondProcessInTheDirectoryIsRefused) {
+  train(recipe_, options("run"), [&](const Progress&) {
+    EXPECT_THROW(train(recipe_, options("run")), io::OutputError);
+    return false;
+  });
+}
+
+TEST_F(TrainerTest, StoppingDuringASampleSheetLeavesNone) {
+  auto options = this->options("run");
+  options.images_per_sheet = 8;  // after the first step
+  int calls = 0;
+  EXPECT_FALSE(train(recipe_, options, [&](const Progress&) { return ++calls < 3; }));
+  EXPECT_EQ(calls, 3);
+  for (const auto& entry : std::filesystem::directory_iterator(root_ / "run")) EXPECT_NE(entry.path().extension(), ".png");
+}
+
 TEST_F(TrainerTest, RunMayBeMadeLonger) {
   ASSERT_TRUE(train(recipe_, options("run")));
   recipe_.images += 16;
