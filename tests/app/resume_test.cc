@@ -2,7 +2,6 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <optional>
 #include <random>
 #include <sstream>
 
@@ -17,9 +16,9 @@ using Clock = std::chrono::steady_clock;
 
 class Resume : public io::Scratch {
  protected:
-  // 240 steps with a checkpoint after each.
+  // 400 steps with a checkpoint after each.
   Outcome train(const std::string& name, std::function<bool()> kill_when = {}) const {
-    return run({"train", "--preset", "tiny", "--images", "1920", "--checkpoint-seconds", "0", "--images-per-sheet", "0", "--out",
+    return run({"train", "--preset", "tiny", "--images", "3200", "--checkpoint-seconds", "0", "--images-per-sheet", "0", "--out",
                 file(name).string()},
                {.folder = file(""), .interrupt_when = std::move(kill_when), .interrupt_signal = SIGKILL});
   }
@@ -44,20 +43,26 @@ TEST_F(Resume, TwentyKillsAtRandomMomentsLeaveNoTrace) {
   constexpr int kKills = 20;
   ASSERT_EQ(train("unbroken").code, 0);
 
-  // Half of the kills come at any moment of the start, half up to some steps after the process wrote its first checkpoint:
-  // while it computes, writes a checkpoint, the model or the log.
+  // Half of the kills come at any moment of the start, half a random time after the process wrote some checkpoints: while it
+  // computes, or writes a checkpoint, the model or the log. None lets it write more than about ten, so that the run outlives
+  // them all on any machine.
   std::mt19937 random(1);
-  std::uniform_real_distribution<double> share(0.0, 1.0);
+  const auto draw = [&](double most) { return std::uniform_real_distribution<double>(0.0, most)(random); };
   const auto checkpoint = file("broken") / "checkpoint.safetensors";
   for (int kill = 0; kill < kKills; ++kill) {
+    const bool at_start = kill % 2 == 0;
+    const double seconds = draw(at_start ? 0.8 : 0.02);
+    const int enough = at_start ? 8 : 1 + static_cast<int>(draw(7));
     std::error_code none;
-    const auto last_write = std::filesystem::last_write_time(checkpoint, none);
-    std::optional<Clock::time_point> start;
-    if (kill % 2 == 0) start = Clock::now();
-    const double delay = share(random) * (kill % 2 == 0 ? 0.8 : 0.15);
+    auto last_write = std::filesystem::last_write_time(checkpoint, none);
+    int written = 0;
+    auto since = Clock::now();  // of the start, or of the last checkpoint waited for
     const auto outcome = train("broken", [&] {
-      if (!start && std::filesystem::last_write_time(checkpoint, none) != last_write) start = Clock::now();
-      return start && std::chrono::duration<double>(Clock::now() - *start).count() >= delay;
+      const auto write = std::filesystem::last_write_time(checkpoint, none);
+      if (write != last_write && ++written == enough && !at_start) since = Clock::now();
+      last_write = write;
+      const bool waited = std::chrono::duration<double>(Clock::now() - since).count() >= seconds;
+      return at_start ? waited || written >= enough : waited && written >= enough;
     });
     ASSERT_EQ(outcome.code, -SIGKILL) << "kill " << kill << " came too late: " << outcome.err;
   }
