@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "dit/checkpoint.h"
@@ -22,6 +21,7 @@
 #include "train/data.h"
 #include "train/flat_parameters.h"
 #include "train/flow_matching.h"
+#include "train/optimizer.h"
 #include "train/sample_sheet.h"
 #include "train/training_log.h"
 
@@ -79,21 +79,9 @@ class TrainingState {
     for (size_t shard = 0; shard < shard_gradients.size(); ++shard) {
       working_flat_->gather_gradients(shard_gradients[shard], shard > 0, gradient_);
     }
-    const double norm = at::linalg_vector_norm(gradient_).item<double>() / static_cast<double>(shard_gradients.size());
-    if (!std::isfinite(norm)) {
-      throw std::runtime_error("step " + std::to_string(step_) + ": the gradient is not finite; the last checkpoint is kept");
-    }
-    const double clip = std::min(1.0, recipe_.max_gradient_norm / (norm + 1e-6));
-    gradient_.mul_(clip / static_cast<double>(shard_gradients.size()));
-
-    const auto steps_before = at::full({}, static_cast<double>(step_), at::kFloat);
-    at::_fused_adamw_({master()}, {gradient_}, {first_moment_}, {second_moment_}, {}, {steps_before + 1},
-                      recipe_.learning_rate_at(step_), recipe_.beta1, recipe_.beta2, recipe_.weight_decay, recipe_.adam_eps,
-                      /*amsgrad=*/false, /*maximize=*/false);
+    gradient_.mul_(1.0 / static_cast<double>(shard_gradients.size()));
+    const double norm = optimizer_step(recipe_, step_, gradient_, {master(), average(), first_moment_, second_moment_});
     ++step_;
-    const double n = static_cast<double>(step_);
-    const double decay = std::min(recipe_.ema_decay, n / (n + 10.0));  // a young average forgets its first steps
-    average().lerp_(master(), 1.0 - decay);
     working_flat_->flat().copy_(master());
     return norm;
   }
