@@ -1,4 +1,5 @@
-// The model that is part of the program: assets/solids.safetensors, trained by `switchyard train --preset solids`.
+// The model that is part of the program: assets/solids.safetensors, trained by `switchyard train --preset
+// solids`.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,8 @@
 // How fast the guided forward of DiT-MoE S/2-8E2A at 256x256 is, in fp32 and bf16.
 //
-// Prints the packed form beside the plain at::linear form and beside this machine's best measured matrix product of the same
-// dtype, all in one run: plain and packed in turn, the median of several repetitions. Random weights; one image, both halves.
+// Prints the packed form beside the plain at::linear form and beside this machine's best measured matrix
+// product of the same dtype, all in one run: plain and packed in turn, the median of several repetitions.
+// Random weights; one image, both halves.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
@@ -43,7 +44,10 @@ double forward_flop(const dit::ModelConfig& c) {
 // The best product of the library on shapes like the model's: GFLOP/s.
 double best_product(at::ScalarType dtype) {
   double best = 0;
-  for (const auto& [m, k, n] : {std::array<int64_t, 3>{512, 384, 1536}, {512, 1536, 384}, {1024, 384, 3072}, {1024, 1024, 1024},
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{512, 384, 1536},
+                                {512, 1536, 384},
+                                {1024, 384, 3072},
+                                {1024, 1024, 1024},
                                 {2048, 2048, 2048}}) {
     const auto x = at::randn({m, k}).to(dtype), w = at::randn({n, k}).to(dtype);
     const kernels::PackedLinear packed(w, {});
@@ -86,8 +90,8 @@ void bench(at::ScalarType dtype, int repetitions) {
   const double peak = best_product(dtype);
   const double error = ((out_plain - out_packed).abs().max() / out_plain.abs().max()).item<double>();
   const auto row = [&](const char* form, double time) {
-    std::printf("%-5s %-18s %8.1f ms %8.1f GFLOP/s %6.1f %% of %.0f\n", dtype == at::kFloat ? "fp32" : "bf16", form, 1e3 * time,
-                gflop / time, 100 * gflop / time / peak, peak);
+    std::printf("%-5s %-18s %8.1f ms %8.1f GFLOP/s %6.1f %% of %.0f\n", dtype == at::kFloat ? "fp32" : "bf16",
+                form, 1e3 * time, gflop / time, 100 * gflop / time / peak, peak);
   };
   row("plain at::linear", median(times_plain));
   row("packed", median(times_packed));
@@ -100,8 +104,8 @@ void bench(at::ScalarType dtype, int repetitions) {
 int main() {
   const at::NoGradGuard no_grad;
   const auto config = dit::preset("dit-moe-s/2-8e2a");
-  std::printf("Guided forward of DiT-MoE S/2-8E2A at 256x256: %.1f GFLOP, %d threads\n\n", 2e-9 * forward_flop(config),
-              at::get_num_threads());
+  std::printf("Guided forward of DiT-MoE S/2-8E2A at 256x256: %.1f GFLOP, %d threads\n\n",
+              2e-9 * forward_flop(config), at::get_num_threads());
   bench(at::kFloat, 9);
   if (kernels::has_bf16_products()) {
     bench(at::kBFloat16, 9);

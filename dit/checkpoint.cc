@@ -33,22 +33,26 @@ std::string shape_text(at::IntArrayRef shape) {
 
 }  // namespace
 
-void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors, const std::string& source) {
+void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors,
+                const std::string& source) {
   const at::NoGradGuard no_grad;
   std::vector<std::string> problems;
   auto state = model.state_dict();
   std::map<std::string, at::Tensor> given;
   for (const auto& [name, tensor] : tensors) {
-    if (!given.emplace(canonical_name(name), tensor).second) problems.push_back(name + " comes in both key styles");
+    if (!given.emplace(canonical_name(name), tensor).second)
+      problems.push_back(name + " comes in both key styles");
   }
   for (auto& [name, target] : state) {
     const auto found = given.find(name);
     if (found == given.end()) {
       problems.push_back(name + " is missing");
     } else if (found->second.sizes() != target.sizes()) {
-      problems.push_back(name + " has shape " + shape_text(found->second.sizes()) + ", expected " + shape_text(target.sizes()));
+      problems.push_back(name + " has shape " + shape_text(found->second.sizes()) + ", expected " +
+                         shape_text(target.sizes()));
     } else if (!found->second.is_floating_point()) {
-      problems.push_back(name + " holds " + toString(found->second.scalar_type()) + ", expected a float type");
+      problems.push_back(name + " holds " + toString(found->second.scalar_type()) +
+                         ", expected a float type");
     } else {
       target.copy_(found->second);
     }
@@ -70,26 +74,29 @@ namespace {
 LoadedModel model_from(const io::TensorFile& file, const std::string& source, at::ScalarType dtype) {
   const auto entry = file.metadata.find(kMetadataKey);
   if (entry == file.metadata.end()) {
-    throw io::InputError(source + ": not a Switchyard model (no \"" + kMetadataKey + "\" entry in its metadata)");
+    throw io::InputError(source + ": not a Switchyard model (no \"" + kMetadataKey +
+                         "\" entry in its metadata)");
   }
   const auto json = io::parse_json(entry->second, source + ": its \"" + kMetadataKey + "\" metadata");
   if (!json.is_object() || !json.contains("config") || !json.contains("version")) {
-    throw io::InputError(source + ": its \"" + kMetadataKey + "\" metadata is not {\"version\", \"config\", ...}");
+    throw io::InputError(source + ": its \"" + kMetadataKey +
+                         "\" metadata is not {\"version\", \"config\", ...}");
   }
   if (json["version"] != kVersion) {
-    throw io::InputError(source + ": model file version " + json["version"].dump() + ", this program reads version " +
-                         std::to_string(kVersion));
+    throw io::InputError(source + ": model file version " + json["version"].dump() +
+                         ", this program reads version " + std::to_string(kVersion));
   }
   try {
     auto config = config_from_json(json["config"]);
-    // What the header promises is checked against what the file holds before anything is allocated. The slack leaves it to
-    // load_state to name a tensor that is missing.
+    // What the header promises is checked against what the file holds before anything is allocated. The slack
+    // leaves it to load_state to name a tensor that is missing.
     int64_t elements = 0;
     for (const auto& [name, tensor] : file.tensors) elements += tensor.numel();
-    const int64_t expected = count_parameters(config).total + config.tokens() * config.hidden_size;  // with pos_embed
+    const int64_t expected =
+        count_parameters(config).total + config.tokens() * config.hidden_size;  // with pos_embed
     if (expected > 2 * elements + (1 << 20)) {
-      throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) + " numbers, the file holds " +
-                           std::to_string(elements));
+      throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) +
+                           " numbers, the file holds " + std::to_string(elements));
     }
     LoadedModel loaded{DiffusionTransformer(std::move(config), at::TensorOptions().dtype(dtype)),
                        json.contains("training") ? json["training"].dump() : "{}"};
@@ -112,12 +119,13 @@ LoadedModel load_model(std::span<const std::byte> bytes, const std::string& name
   return model_from(io::parse_safetensors(mutable_bytes, nullptr, name), name, dtype);
 }
 
-void save_model(const std::filesystem::path& path, DiffusionTransformer& model, const std::string& training_json,
-                at::ScalarType dtype) {
+void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
+                const std::string& training_json, at::ScalarType dtype) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : model.state_dict()) tensors[name] = tensor.to(at::kCPU, dtype);
-  const nlohmann::json metadata = {
-      {"version", kVersion}, {"config", to_json(model.config())}, {"training", nlohmann::json::parse(training_json)}};
+  const nlohmann::json metadata = {{"version", kVersion},
+                                   {"config", to_json(model.config())},
+                                   {"training", nlohmann::json::parse(training_json)}};
   io::write_safetensors(path, tensors, {{kMetadataKey, metadata.dump()}, {"format", "pt"}});
 }
 

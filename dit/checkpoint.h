@@ -18,19 +18,23 @@ struct LoadedModel {
   std::string training;  // how it was trained, as JSON; "{}" if the file does not say
 };
 
-/// Reads a model of ours, on the CPU, computing in `dtype` (default: fp32). Throws io::InputError naming the file and what is
-/// wrong with it: not ours, another version, a bad configuration, missing, surplus or wrongly shaped tensors (at most ten).
+/// Reads a model of ours, on the CPU, computing in `dtype` (default: fp32). Throws io::InputError naming the
+/// file and what is wrong with it: not ours, another version, a bad configuration, missing, surplus or
+/// wrongly shaped tensors (at most ten).
 LoadedModel load_model(const std::filesystem::path& path, at::ScalarType dtype = at::kFloat);
 
 /// The same for the bytes of such a file; `name` stands in for the path in messages. The bytes are copied.
-LoadedModel load_model(std::span<const std::byte> bytes, const std::string& name, at::ScalarType dtype = at::kFloat);
+LoadedModel load_model(std::span<const std::byte> bytes, const std::string& name,
+                       at::ScalarType dtype = at::kFloat);
 
 /// Writes the model whole or not at all, its tensors as `dtype`. Throws io::OutputError.
-void save_model(const std::filesystem::path& path, DiffusionTransformer& model, const std::string& training_json,
-                at::ScalarType dtype = at::kBFloat16);
+void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
+                const std::string& training_json, at::ScalarType dtype = at::kBFloat16);
 
-/// Copies tensors by name into the model. Both attention key styles are understood ("attn.qkv" / "attn.Wqkv", "attn.proj" /
-/// "attn.out_proj"). Throws io::InputError listing missing, surplus and wrongly shaped tensors; `source` names the file.
-void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors, const std::string& source);
+/// Copies tensors by name into the model. Both attention key styles are understood ("attn.qkv" / "attn.Wqkv",
+/// "attn.proj" / "attn.out_proj"). Throws io::InputError listing missing, surplus and wrongly shaped tensors;
+/// `source` names the file.
+void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors,
+                const std::string& source);
 
 }  // namespace switchyard::dit

@@ -75,8 +75,8 @@ constexpr std::array kPresets = {
 void ModelConfig::validate() const {
   // The upper bounds keep every product of sizes far from overflow, whatever a file claims.
   const auto positive = [](const char* field, int64_t value, int64_t most) {
-    require(value > 0 && value <= most, std::string(field) + " must be in 1 .. " + std::to_string(most) + ", got " +
-                                            std::to_string(value));
+    require(value > 0 && value <= most, std::string(field) + " must be in 1 .. " + std::to_string(most) +
+                                            ", got " + std::to_string(value));
   };
   require(family == "dit-moe", "family must be \"dit-moe\", got \"" + family + "\"");
   require(schedule == "rectified_flow", "schedule must be \"rectified_flow\", got \"" + schedule + "\"");
@@ -93,22 +93,25 @@ void ModelConfig::validate() const {
   positive("expert_hidden", expert_hidden, 131072);
   positive("shared_hidden", shared_hidden, 131072);
   positive("num_classes", num_classes, 1048576);
-  require(input_size % patch_size == 0, "patch_size " + std::to_string(patch_size) + " must divide input_size " +
-                                            std::to_string(input_size));
-  require(hidden_size % num_heads == 0, "num_heads " + std::to_string(num_heads) + " must divide hidden_size " +
-                                            std::to_string(hidden_size));
-  require(hidden_size % 4 == 0, "hidden_size must be a multiple of 4 (2-d position embedding), got " +
-                                    std::to_string(hidden_size));
+  require(input_size % patch_size == 0, "patch_size " + std::to_string(patch_size) +
+                                            " must divide input_size " + std::to_string(input_size));
+  require(hidden_size % num_heads == 0, "num_heads " + std::to_string(num_heads) +
+                                            " must divide hidden_size " + std::to_string(hidden_size));
+  require(hidden_size % 4 == 0,
+          "hidden_size must be a multiple of 4 (2-d position embedding), got " + std::to_string(hidden_size));
   require(experts_per_token <= num_experts, "experts_per_token " + std::to_string(experts_per_token) +
-                                                " must be at most num_experts " + std::to_string(num_experts));
+                                                " must be at most num_experts " +
+                                                std::to_string(num_experts));
   require(class_names.empty() || static_cast<int64_t>(class_names.size()) == num_classes,
-          "class_names must be empty or " + std::to_string(num_classes) + " names, got " + std::to_string(class_names.size()));
+          "class_names must be empty or " + std::to_string(num_classes) + " names, got " +
+              std::to_string(class_names.size()));
   for (const auto& name : class_names) {
     const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
     require(name.size() <= 200 && std::ranges::none_of(name, control),
             "class_names must be at most 200 bytes each, without control characters");
   }
-  require(time_scale > 0 && time_scale <= 1e6, "time_scale must be in (0, 1e6], got " + std::to_string(time_scale));
+  require(time_scale > 0 && time_scale <= 1e6,
+          "time_scale must be in (0, 1e6], got " + std::to_string(time_scale));
 }
 
 ModelConfig config_from_json(const nlohmann::json& json) {
@@ -119,7 +122,8 @@ ModelConfig config_from_json(const nlohmann::json& json) {
     ++fields;
     require(json.contains(name), "field \"" + std::string(name) + "\" is missing");
     const auto& given = json.at(name);
-    const auto wrong_type = "field \"" + std::string(name) + "\" has a wrong type (" + given.type_name() + ")";
+    const auto wrong_type =
+        "field \"" + std::string(name) + "\" has a wrong type (" + given.type_name() + ")";
     if constexpr (std::is_same_v<decltype(value), int64_t&>) {  // the library would cut 2.5 down to 2
       require(given.is_number_integer(), wrong_type + ", expected an integer");
     }
@@ -131,7 +135,8 @@ ModelConfig config_from_json(const nlohmann::json& json) {
   });
   if (json.size() != fields) {
     const auto known = to_json(ModelConfig{});
-    for (const auto& [key, value] : json.items()) require(known.contains(key), "unknown field \"" + key + "\"");
+    for (const auto& [key, value] : json.items())
+      require(known.contains(key), "unknown field \"" + key + "\"");
   }
   config.validate();
   return config;
@@ -139,7 +144,8 @@ ModelConfig config_from_json(const nlohmann::json& json) {
 
 nlohmann::json to_json(const ModelConfig& config) {
   nlohmann::json json;
-  ModelConfig::for_each_field(config, [&](const char* name, const auto& value, const char*) { json[name] = value; });
+  ModelConfig::for_each_field(config,
+                              [&](const char* name, const auto& value, const char*) { json[name] = value; });
   return json;
 }
 
@@ -164,7 +170,8 @@ ParameterCount count_parameters(const ModelConfig& c) {
   const int64_t attention = 3 * d * d + 3 * d + d * d + d + (c.qk_norm ? 4 * c.head_size() : 0);
   const int64_t block = attention + (6 * d * d + 6 * d) + c.num_experts * d + 3 * d * c.shared_hidden;
   const int64_t patch = c.patch_size * c.patch_size;
-  const int64_t embedders = (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
+  const int64_t embedders =
+      (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
   const int64_t final_layer = (2 * d * d + 2 * d) + (d * patch * c.out_channels() + patch * c.out_channels());
   const int64_t always = embedders + final_layer + c.depth * block;
   return {always + c.depth * c.num_experts * expert, always + c.depth * c.experts_per_token * expert};

@@ -1,8 +1,8 @@
 // What a model is: sizes, experts, and what its output means. Stored as JSON inside the model file.
 //
 // One visitor, for_each_field, states every field once with its help text; JSON and `info` are fed by it.
-// validate() is called wherever a configuration enters (file, preset, command line); it throws std::invalid_argument naming
-// the field, what was expected and what came.
+// validate() is called wherever a configuration enters (file, preset, command line); it throws
+// std::invalid_argument naming the field, what was expected and what came.
 #pragma once
 
 #include <cstdint>
@@ -78,13 +78,15 @@ struct ModelConfig {
 ModelConfig config_from_json(const nlohmann::json& json);
 nlohmann::json to_json(const ModelConfig& config);
 
-/// Published and embedded configurations by name ("dit-moe-s/2-8e2a", "solids"); throws std::invalid_argument listing them.
+/// Published and embedded configurations by name ("dit-moe-s/2-8e2a", "solids"); throws std::invalid_argument
+/// listing them.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
 
 struct ParameterCount {
   int64_t total = 0;
-  int64_t activated = 0;  // what one token passes through: experts_per_token of the num_experts routed experts
+  int64_t activated =
+      0;  // what one token passes through: experts_per_token of the num_experts routed experts
 };
 ParameterCount count_parameters(const ModelConfig& config);
 

@@ -28,12 +28,17 @@ at::Tensor position_embedding(int64_t width, int64_t side) {
   const auto axis = at::arange(side, at::kDouble);
   const auto columns = axis.repeat({side});
   const auto rows = axis.repeat_interleave(side);
-  return at::cat({sine_cosine(columns, width / 2), sine_cosine(rows, width / 2)}, 1).to(at::kFloat).unsqueeze(0);
+  return at::cat({sine_cosine(columns, width / 2), sine_cosine(rows, width / 2)}, 1)
+      .to(at::kFloat)
+      .unsqueeze(0);
 }
 
 at::Tensor patchify(const at::Tensor& images, int64_t p) {
-  const int64_t n = images.size(0), c = images.size(1), rows = images.size(2) / p, columns = images.size(3) / p;
-  return images.reshape({n, c, rows, p, columns, p}).permute({0, 2, 4, 1, 3, 5}).reshape({n, rows * columns, c * p * p});
+  const int64_t n = images.size(0), c = images.size(1), rows = images.size(2) / p,
+                columns = images.size(3) / p;
+  return images.reshape({n, c, rows, p, columns, p})
+      .permute({0, 2, 4, 1, 3, 5})
+      .reshape({n, rows * columns, c * p * p});
 }
 
 at::Tensor unpatchify(const at::Tensor& tokens, int64_t p, int64_t channels) {

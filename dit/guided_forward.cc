@@ -4,8 +4,9 @@
 
 namespace switchyard::dit {
 
-at::Tensor guided_forward(const DiffusionTransformer& model, const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
-                          double scale, int64_t guided_channels, const RoutingObserver& observe) {
+at::Tensor guided_forward(const DiffusionTransformer& model, const at::Tensor& x, const at::Tensor& t,
+                          const at::Tensor& y, double scale, int64_t guided_channels,
+                          const RoutingObserver& observe) {
   const int64_t n = x.size(0) / 2;
   const auto first = x.narrow(0, 0, n);
   auto out = model.forward(at::cat({first, first}), t, y, observe);

@@ -1,4 +1,5 @@
-// Classifier-free guidance inside the model call, as the official DiT-MoE code samples (Ho and Salimans 2022).
+// Classifier-free guidance inside the model call, as the official DiT-MoE code samples (Ho and Salimans
+// 2022).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,10 +8,13 @@
 
 namespace switchyard::dit {
 
-/// x [2N, C, H, W] with two equal halves, t [2N], y [2N]: the first half holds the classes, the second the null class.
-/// -> [2N, out_channels, H, W]: in the first `guided_channels` channels both halves hold u + scale * (c - u); the other
-/// channels stay as predicted for each half. The official DiT-MoE code guides 3 channels for DDPM, all for rectified flow.
-at::Tensor guided_forward(const DiffusionTransformer& model, const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
-                          double scale, int64_t guided_channels, const RoutingObserver& observe = {});
+/// x [2N, C, H, W] with two equal halves, t [2N], y [2N]: the first half holds the classes, the second the
+/// null class.
+/// -> [2N, out_channels, H, W]: in the first `guided_channels` channels both halves hold u + scale * (c - u);
+/// the other channels stay as predicted for each half. The official DiT-MoE code guides 3 channels for DDPM,
+/// all for rectified flow.
+at::Tensor guided_forward(const DiffusionTransformer& model, const at::Tensor& x, const at::Tensor& t,
+                          const at::Tensor& y, double scale, int64_t guided_channels,
+                          const RoutingObserver& observe = {});
 
 }  // namespace switchyard::dit

@@ -1,10 +1,11 @@
 // The diffusion transformer: patches in, prediction out, with experts that each token picks for itself.
 //
-// DiT-MoE (Fei et al. 2024, "Scaling Diffusion Transformers to 16 Billion Parameters"): DiT blocks (Peebles and Xie 2023)
-// with adaLN conditioning whose feed-forward is a set of routed SwiGLU experts beside a shared one.
+// DiT-MoE (Fei et al. 2024, "Scaling Diffusion Transformers to 16 Billion Parameters"): DiT blocks (Peebles
+// and Xie 2023) with adaLN conditioning whose feed-forward is a set of routed SwiGLU experts beside a shared
+// one.
 //
-// The parameters are plain tensors. The experts of a block are stored stacked, [E, ...]; state_dict() shows them under the
-// official checkpoint's names, one view per expert.
+// The parameters are plain tensors. The experts of a block are stored stacked, [E, ...]; state_dict() shows
+// them under the official checkpoint's names, one view per expert.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +23,8 @@
 namespace switchyard::dit {
 
 struct Linear {
-  at::Tensor weight, bias;          // [out, in], [out] or undefined
-  kernels::PackedLinear packed;     // defined after pack()
+  at::Tensor weight, bias;       // [out, in], [out] or undefined
+  kernels::PackedLinear packed;  // defined after pack()
 };
 
 struct Attention {
@@ -45,8 +46,8 @@ struct Block {
   MoeFeedForward feed_forward;
 };
 
-/// Called once per block during forward with the block's index and the routing of all N * T tokens, image by image.
-/// An empty observer costs nothing.
+/// Called once per block during forward with the block's index and the routing of all N * T tokens, image by
+/// image. An empty observer costs nothing.
 using RoutingObserver = std::function<void(int64_t layer, const kernels::Routing& routing)>;
 
 /// One stored tensor: its name and a place that can be rebound (to a view of a flat buffer, say).
@@ -67,7 +68,8 @@ class DiffusionTransformer {
 
   const ModelConfig& config() const { return config_; }
 
-  /// x [N, C, H, W], t [N] in [0, 1] for rectified flow, y [N] int64 labels 0 .. num_classes (the last: no class)
+  /// x [N, C, H, W], t [N] in [0, 1] for rectified flow, y [N] int64 labels 0 .. num_classes (the last: no
+  /// class)
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      const RoutingObserver& observe = {}) const;
@@ -95,8 +97,9 @@ class DiffusionTransformer {
   Linear final_adaln_, final_linear_;
 };
 
-/// The published initialisation, from one seed: Xavier-uniform linear layers, zero adaLN and output layers (so that each block
-/// begins as the identity), N(0, 0.02) label and timestep embeddings, U(-1/sqrt(D), 1/sqrt(D)) router.
+/// The published initialisation, from one seed: Xavier-uniform linear layers, zero adaLN and output layers
+/// (so that each block begins as the identity), N(0, 0.02) label and timestep embeddings, U(-1/sqrt(D),
+/// 1/sqrt(D)) router.
 void initialize(DiffusionTransformer& model, uint64_t seed);
 
 }  // namespace switchyard::dit

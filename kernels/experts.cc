@@ -36,20 +36,21 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& experts,
                             const at::Tensor& weights, const at::Tensor& gate_up, const at::Tensor& down) {
     const auto order = order_by_expert(experts, gate_up.size(0));
-    const auto x_sorted = x.index_select(0, order.token);                                // [R, D]
-    auto gu = at::empty({x_sorted.size(0), gate_up.size(1)}, x.options());               // [R, 2H]
-    auto y_sorted = at::empty_like(x_sorted);                                            // [R, D]
+    const auto x_sorted = x.index_select(0, order.token);                   // [R, D]
+    auto gu = at::empty({x_sorted.size(0), gate_up.size(1)}, x.options());  // [R, 2H]
+    auto y_sorted = at::empty_like(x_sorted);                               // [R, D]
     for_each_expert(order.begin, [&](int64_t e, int64_t first, int64_t last) {
       auto rows = gu.slice(0, first, last);
       at::mm_out(rows, x_sorted.slice(0, first, last), gate_up[e].t());
     });
     const auto [g, u] = halves(gu);
-    const auto h = at::silu(g) * u;                                                      // [R, H]
+    const auto h = at::silu(g) * u;  // [R, H]
     for_each_expert(order.begin, [&](int64_t e, int64_t first, int64_t last) {
       auto rows = y_sorted.slice(0, first, last);
       at::mm_out(rows, h.slice(0, first, last), down[e].t());
     });
-    context->save_for_backward({x_sorted, gu, h, y_sorted, weights, gate_up, down, order.token, order.position});
+    context->save_for_backward(
+        {x_sorted, gu, h, y_sorted, weights, gate_up, down, order.token, order.position});
     context->saved_data["begin"] = order.begin;
     return weighted_combine(y_sorted, order.position, weights);
   }
@@ -61,8 +62,9 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
     const auto begin = context->saved_data["begin"].toIntVector();
     const int64_t tokens = weights.size(0), k = weights.size(1);
 
-    const auto dy = grads[0].index_select(0, token);                                     // [R, D]
-    const auto d_weights = (dy * y_sorted).sum(-1, false, at::kFloat).index_select(0, position).view({tokens, k});
+    const auto dy = grads[0].index_select(0, token);  // [R, D]
+    const auto d_weights =
+        (dy * y_sorted).sum(-1, false, at::kFloat).index_select(0, position).view({tokens, k});
     auto sorted_weights = at::zeros({dy.size(0), 1}, dy.options());  // rows that only fill up weigh nothing
     sorted_weights.index_copy_(0, position, weights.reshape({-1, 1}).to(dy.scalar_type()));
     const auto dy_sorted = dy * sorted_weights;
@@ -111,13 +113,15 @@ at::Tensor routed_experts_reference(const at::Tensor& x, const Routing& routing,
                                     const at::Tensor& down) {
   auto y = at::zeros_like(x);
   for (int64_t e = 0; e < gate_up.size(0); ++e) {
-    const auto weight = (routing.gate_weights * (routing.experts == e)).sum(1, /*keepdim=*/true);  // [T, 1], 0 if not chosen
+    const auto weight =
+        (routing.gate_weights * (routing.experts == e)).sum(1, /*keepdim=*/true);  // [T, 1], 0 if not chosen
     y = y + weight.to(x.scalar_type()) * swiglu(x, gate_up[e], down[e]);
   }
   return y;
 }
 
-at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up, const at::Tensor& down) {
+at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up,
+                          const at::Tensor& down) {
   return RoutedExperts::apply(x, routing.experts, routing.gate_weights, gate_up, down);
 }
 

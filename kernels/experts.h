@@ -7,11 +7,12 @@
 //   down     [E, D, H]
 //   y        [T, D]        the dtype of x
 //
-// The tokens are sorted by expert once; each expert then multiplies its rows as one matrix (0 rows are fine), and each
-// token sums its k results in slot order, whatever the order in which experts finished.
+// The tokens are sorted by expert once; each expert then multiplies its rows as one matrix (0 rows are fine),
+// and each token sums its k results in slot order, whatever the order in which experts finished.
 //
-// routed_experts_reference evaluates every expert on every token: slow, plain, differentiable by construction, the oracle.
-// routed_experts is what training uses (its gradient is written out). PackedExperts is for inference.
+// routed_experts_reference evaluates every expert on every token: slow, plain, differentiable by
+// construction, the oracle. routed_experts is what training uses (its gradient is written out). PackedExperts
+// is for inference.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -26,9 +27,11 @@ namespace switchyard::kernels {
 at::Tensor routed_experts_reference(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up,
                                     const at::Tensor& down);
 
-at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up, const at::Tensor& down);
+at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up,
+                          const at::Tensor& down);
 
-/// One dense SwiGLU network (the shared expert): gate_up [2H, D], down [D, H], any leading shape of x. With gradient.
+/// One dense SwiGLU network (the shared expert): gate_up [2H, D], down [D, H], any leading shape of x. With
+/// gradient.
 at::Tensor swiglu(const at::Tensor& x, const at::Tensor& gate_up, const at::Tensor& down);
 
 /// A SwiGLU network in its fast form for inference.

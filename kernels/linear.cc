@@ -8,8 +8,9 @@ namespace {
 
 // oneDNN is inside libtorch, but its C symbols are not exported: these operators are the way in.
 using Reorder = at::Tensor(const at::Tensor&, std::optional<int64_t>);
-using Pointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
-                             c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+using Pointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                             std::string_view, c10::List<std::optional<at::Scalar>>,
+                             std::optional<std::string_view>);
 using PointwiseBinary = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                    const std::optional<at::Tensor>&, std::string_view);
 
@@ -23,7 +24,9 @@ std::optional<at::Tensor> optional(const at::Tensor& tensor) {
 }
 
 // oneDNN picks another kernel, with another order of summation, for a single row: two equal rows avoid it.
-at::Tensor at_least_two_rows(const at::Tensor& rows) { return rows.size(0) == 1 ? rows.expand({2, -1}) : rows; }
+at::Tensor at_least_two_rows(const at::Tensor& rows) {
+  return rows.size(0) == 1 ? rows.expand({2, -1}) : rows;
+}
 
 at::Tensor as_rows(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); }
 
@@ -52,7 +55,8 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias)
 
 namespace {
 
-at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, std::string_view activation) {
+at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                     std::string_view activation) {
   static const auto op = find_operator<Pointwise>("mkldnn::_linear_pointwise", "");
   return op.call(at_least_two_rows(x).contiguous(), weight, optional(bias), activation,
                  c10::List<std::optional<at::Scalar>>(), std::nullopt);
@@ -73,8 +77,8 @@ at::Tensor PackedLinear::swish(const at::Tensor& x) const {
 at::Tensor PackedLinear::times(const at::Tensor& x, const at::Tensor& other) const {
   if (!is_packed_) return linear_reference(x, weight_, bias_) * other;
   static const auto op = find_operator<PointwiseBinary>("mkldnn::_linear_pointwise", "binary");
-  const auto y = op.call(at_least_two_rows(as_rows(x)).contiguous(), at_least_two_rows(as_rows(other)).contiguous(), weight_,
-                         optional(bias_), "mul");
+  const auto y = op.call(at_least_two_rows(as_rows(x)).contiguous(),
+                         at_least_two_rows(as_rows(other)).contiguous(), weight_, optional(bias_), "mul");
   return like_input(y, x);
 }
 

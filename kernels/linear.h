@@ -1,9 +1,9 @@
 // Linear layers in the form that this processor multiplies fastest.
 //
-// PackedLinear computes y = x W^T + b and its two fused forms, for inference (no gradient). On a CPU the weight is packed once
-// for oneDNN, which in fp32 on AMD processors is twice as fast as the MKL behind at::linear, and whose rows do not depend on
-// how many rows are multiplied with them: the reason why an image does not depend on its batch. On other devices it is
-// at::linear.
+// PackedLinear computes y = x W^T + b and its two fused forms, for inference (no gradient). On a CPU the
+// weight is packed once for oneDNN, which in fp32 on AMD processors is twice as fast as the MKL behind
+// at::linear, and whose rows do not depend on how many rows are multiplied with them: the reason why an image
+// does not depend on its batch. On other devices it is at::linear.
 //
 //   x      [..., in]   fp32 or bf16, same dtype and device as the weight
 //   weight [out, in]   bias [out] or undefined
@@ -18,7 +18,8 @@ namespace switchyard::kernels {
 
 at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-/// Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX); without it bf16 is slower than fp32.
+/// Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX); without it bf16 is
+/// slower than fp32.
 bool has_bf16_products();
 
 class PackedLinear {
@@ -26,15 +27,15 @@ class PackedLinear {
   PackedLinear() = default;
   PackedLinear(const at::Tensor& weight, const at::Tensor& bias);
 
-  at::Tensor operator()(const at::Tensor& x) const;                          // x W^T + b
-  at::Tensor swish(const at::Tensor& x) const;                               // silu(x W^T + b)
-  at::Tensor times(const at::Tensor& x, const at::Tensor& other) const;      // (x W^T + b) * other
+  at::Tensor operator()(const at::Tensor& x) const;                      // x W^T + b
+  at::Tensor swish(const at::Tensor& x) const;                           // silu(x W^T + b)
+  at::Tensor times(const at::Tensor& x, const at::Tensor& other) const;  // (x W^T + b) * other
 
   bool defined() const { return weight_.defined(); }
 
  private:
-  at::Tensor weight_;         // [out, in], packed (opaque) when is_packed_
-  at::Tensor bias_;           // [out] or undefined
+  at::Tensor weight_;  // [out, in], packed (opaque) when is_packed_
+  at::Tensor bias_;    // [out] or undefined
   bool is_packed_ = false;
 };
 

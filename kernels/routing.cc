@@ -32,7 +32,8 @@ at::Tensor top_k_cpu(const at::Tensor& probabilities, int64_t k) {
 // The first row of each expert when each gets whole tiles, and the number of rows in all.
 std::vector<int64_t> tile_starts(const std::vector<int64_t>& counts) {
   std::vector<int64_t> begin{0};
-  for (const int64_t count : counts) begin.push_back(begin.back() + (count + kRowTile - 1) / kRowTile * kRowTile);
+  for (const int64_t count : counts)
+    begin.push_back(begin.back() + (count + kRowTile - 1) / kRowTile * kRowTile);
   return begin;
 }
 
@@ -60,11 +61,12 @@ ExpertOrder order_cpu(const at::Tensor& experts, int64_t num_experts) {
 }  // namespace
 
 Routing route_top_k(const at::Tensor& logits, int64_t k) {
-  TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1), "route_top_k: expected logits [T, E] and 1 <= k <= E, got ",
-              logits.sizes(), " and k = ", k);
+  TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1),
+              "route_top_k: expected logits [T, E] and 1 <= k <= E, got ", logits.sizes(), " and k = ", k);
   auto probabilities = at::softmax(logits, -1, at::kFloat);
-  auto experts = logits.device().is_cpu() ? top_k_cpu(probabilities, k)
-                                          : std::get<1>(at::sort(probabilities.detach(), true, -1, true)).narrow(1, 0, k);
+  auto experts = logits.device().is_cpu()
+                     ? top_k_cpu(probabilities, k)
+                     : std::get<1>(at::sort(probabilities.detach(), true, -1, true)).narrow(1, 0, k);
   auto gate_weights = probabilities.gather(1, experts);
   return {std::move(probabilities), std::move(experts), std::move(gate_weights)};
 }

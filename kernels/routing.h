@@ -1,8 +1,10 @@
-// Token routing: every token picks the k experts of largest probability, and the tokens are put in order of expert.
+// Token routing: every token picks the k experts of largest probability, and the tokens are put in order of
+// expert.
 //
 // Softmax top-k gate as in DiT-MoE (Fei et al. 2024, eq. 2; the gate of DeepSeekMoE without renormalisation):
 //   p = softmax(logits);  the k largest p_e, in descending order, are the chosen experts' gate weights.
-// Of equal probabilities the expert of lower index wins. Nothing is dropped: an expert takes as many tokens as chose it.
+// Of equal probabilities the expert of lower index wins. Nothing is dropped: an expert takes as many tokens
+// as chose it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,22 +22,24 @@ struct Routing {
 /// logits [T, E] of any float dtype, 1 <= k <= E.
 Routing route_top_k(const at::Tensor& logits, int64_t k);
 
-/// Each expert's rows are filled up to a multiple of this. Libraries compile (and cache) a kernel per matrix shape, and
-/// without it every step would bring shapes never seen before.
+/// Each expert's rows are filled up to a multiple of this. Libraries compile (and cache) a kernel per matrix
+/// shape, and without it every step would bring shapes never seen before.
 inline constexpr int64_t kRowTile = 16;
 
 /// The rows (token, slot) of a routing sorted by expert; rows of one expert keep their order.
 struct ExpertOrder {
-  at::Tensor token;                // [R] int64: the token of each sorted row; token 0 in the rows that only fill up
-  at::Tensor position;             // [T * k] int64: where row (token, slot) = token * k + slot went
-  std::vector<int64_t> begin;      // [E + 1]: expert e has the sorted rows begin[e] .. begin[e + 1] - 1; begin[E] = R
+  at::Tensor token;     // [R] int64: the token of each sorted row; token 0 in the rows that only fill up
+  at::Tensor position;  // [T * k] int64: where row (token, slot) = token * k + slot went
+  std::vector<int64_t>
+      begin;  // [E + 1]: expert e has the sorted rows begin[e] .. begin[e + 1] - 1; begin[E] = R
 };
 
 /// experts [T, k] int64 with values in 0 .. num_experts - 1.
 ExpertOrder order_by_expert(const at::Tensor& experts, int64_t num_experts);
 
-/// Load-balance loss of one layer (Switch Transformer; DiT-MoE, eq. 5): E * sum_e f_e P_e, where f_e is the share of the
-/// choices that went to expert e and P_e its mean probability over all tokens. 1 when balanced. Scalar with gradient.
+/// Load-balance loss of one layer (Switch Transformer; DiT-MoE, eq. 5): E * sum_e f_e P_e, where f_e is the
+/// share of the choices that went to expert e and P_e its mean probability over all tokens. 1 when balanced.
+/// Scalar with gradient.
 at::Tensor balance_loss(const Routing& routing);
 
 }  // namespace switchyard::kernels

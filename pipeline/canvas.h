@@ -31,7 +31,7 @@ class Canvas {
   int64_t height() const { return pixels_.size(0); }
 
   void fill(int64_t x, int64_t y, int64_t width, int64_t height, Color color, double opacity = 1.0);
-  void draw(int64_t x, int64_t y, const at::Tensor& image);                      // [H, W, 3] uint8
+  void draw(int64_t x, int64_t y, const at::Tensor& image);  // [H, W, 3] uint8
 
   /// One line of UTF-8 text, y its baseline. Returns its width. The typeface is Inter; what it lacks is drawn
   /// as an empty box.

@@ -21,8 +21,8 @@ using Clock = std::chrono::steady_clock;
 // One batch on its way through the solver.
 class Batch {
  public:
-  Batch(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer, int64_t first,
-        Clock::time_point start)
+  Batch(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer,
+        int64_t first, Clock::time_point start)
       : model_(model), request_(request), observer_(observer), first_(first), start_(start) {
     count_ = std::min(request.batch_size, static_cast<int64_t>(request.images.size()) - first);
     labels_ = at::empty({count_}, at::kLong);
@@ -42,7 +42,8 @@ class Batch {
     const auto both = [&](const at::Tensor& z, double t) {
       const auto labels = at::cat({labels_, at::full_like(labels_, c.null_class())});
       const auto zz = at::cat({z, z});
-      const auto v = sampler::velocity_from(prediction, evaluate(zz, t, labels, {true, false}), zz, t).chunk(2);
+      const auto v =
+          sampler::velocity_from(prediction, evaluate(zz, t, labels, {true, false}), zz, t).chunk(2);
       return std::pair(v[0], v[1]);
     };
     const auto result =
@@ -55,7 +56,8 @@ class Batch {
 
  private:
   // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: without).
-  at::Tensor evaluate(const at::Tensor& z, double t, const at::Tensor& labels, const std::vector<bool>& halves) {
+  at::Tensor evaluate(const at::Tensor& z, double t, const at::Tensor& labels,
+                      const std::vector<bool>& halves) {
     const auto& c = model_.config();
     const auto times = at::full({z.size(0)}, t, at::kFloat);
     const bool record = static_cast<bool>(observer_.routing);
@@ -63,12 +65,15 @@ class Batch {
     // The cores share the rows: an image is a function of its own row.
     const int64_t pieces = std::min<int64_t>(z.size(0), at::get_num_threads());
     std::vector<at::Tensor> outputs(pieces);
-    std::vector<std::vector<kernels::Routing>> routings(pieces, std::vector<kernels::Routing>(record ? c.depth : 0));
+    std::vector<std::vector<kernels::Routing>> routings(pieces,
+                                                        std::vector<kernels::Routing>(record ? c.depth : 0));
     kernels::side_by_side(pieces, [&](int64_t piece) {
       const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
       dit::RoutingObserver observe;
-      if (record) observe = [&](int64_t layer, const kernels::Routing& routing) { routings[piece][layer] = routing; };
-      outputs[piece] = model_.forward(z.slice(0, first, last), times.slice(0, first, last), labels.slice(0, first, last), observe);
+      if (record)
+        observe = [&](int64_t layer, const kernels::Routing& routing) { routings[piece][layer] = routing; };
+      outputs[piece] = model_.forward(z.slice(0, first, last), times.slice(0, first, last),
+                                      labels.slice(0, first, last), observe);
     });
     for (int64_t layer = 0; record && layer < c.depth; ++layer) report(routings, layer, t, halves);
     ++evaluation_;
@@ -83,11 +88,12 @@ class Batch {
       weights.push_back(piece[layer].gate_weights);
     }
     const auto parts = static_cast<int64_t>(halves.size());
-    const auto all_experts = at::cat(experts).view({parts, count_, -1, experts.front().size(1)});  // [parts, images, T, k]
+    const auto all_experts =
+        at::cat(experts).view({parts, count_, -1, experts.front().size(1)});  // [parts, images, T, k]
     const auto all_weights = at::cat(weights).view_as(all_experts);
     for (int64_t part = 0; part < parts && !cancelled_; ++part) {
-      cancelled_ =
-          !observer_.routing({first_, count_, step_, evaluation_, t, layer, halves[part], all_experts[part], all_weights[part]});
+      cancelled_ = !observer_.routing(
+          {first_, count_, step_, evaluation_, t, layer, halves[part], all_experts[part], all_weights[part]});
     }
   }
 

@@ -17,19 +17,24 @@ Batch solids_batch(int64_t step, int64_t n, int64_t size) {
   for (int64_t i = 0; i < n; ++i) {
     const auto index = static_cast<uint64_t>(step * n + i);
     label[i] = solid_class(Split::train, index);
-    render_solid(Split::train, index, static_cast<int>(size), {bytes + static_cast<size_t>(i) * image_bytes, image_bytes});
+    render_solid(Split::train, index, static_cast<int>(size),
+                 {bytes + static_cast<size_t>(i) * image_bytes, image_bytes});
   }
   return {pixels.permute({0, 3, 1, 2}), labels};
 }
 
-at::Tensor to_model_range(const at::Tensor& images) { return images.to(at::kFloat).contiguous() / 127.5 - 1.0; }
+at::Tensor to_model_range(const at::Tensor& images) {
+  return images.to(at::kFloat).contiguous() / 127.5 - 1.0;
+}
 
 BatchesAhead::BatchesAhead(int64_t first_step, int64_t batch_size, int64_t image_size)
     : step_(first_step), batch_size_(batch_size), image_size_(image_size) {
   start();
 }
 
-void BatchesAhead::start() { ahead_ = std::async(std::launch::async, solids_batch, step_, batch_size_, image_size_); }
+void BatchesAhead::start() {
+  ahead_ = std::async(std::launch::async, solids_batch, step_, batch_size_, image_size_);
+}
 
 Batch BatchesAhead::next() {
   auto batch = ahead_.get();

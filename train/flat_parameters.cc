@@ -23,7 +23,8 @@ FlatParameters::FlatParameters(dit::DiffusionTransformer& model, bool requires_g
   }
 }
 
-void FlatParameters::gather_gradients(const std::vector<at::Tensor>& gradients, bool accumulate, at::Tensor& sum) const {
+void FlatParameters::gather_gradients(const std::vector<at::Tensor>& gradients, bool accumulate,
+                                      at::Tensor& sum) const {
   for (size_t i = 0; i < views_.size(); ++i) {
     auto target = sum.narrow(0, offsets_[i], views_[i].numel()).view(views_[i].sizes());
     accumulate ? target.add_(gradients[i]) : target.copy_(gradients[i]);

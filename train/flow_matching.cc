@@ -11,8 +11,8 @@ at::Tensor flow_loss_per_image(bool predicts_clean_image, const at::Tensor& outp
   return (output - images).square().mean({1, 2, 3}) / t.clamp_min(min_time).square();
 }
 
-ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& images, const at::Tensor& labels,
-                     uint64_t draw_seed, const Recipe& recipe) {
+ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& images,
+                     const at::Tensor& labels, uint64_t draw_seed, const Recipe& recipe) {
   const auto& config = model.config();
   const auto generator = at::detail::createCPUGenerator(draw_seed);
   const int64_t n = images.size(0);
@@ -25,14 +25,16 @@ ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& i
 
   ShardLoss loss;
   at::Tensor balance;
-  const auto output = model.forward(noisy, t.to(images.device()), condition, [&](int64_t, const kernels::Routing& routing) {
-    const auto layer = kernels::balance_loss(routing);
-    balance = balance.defined() ? balance + layer : layer;
-    loss.expert_choices.push_back(at::bincount(routing.experts.flatten(), {}, config.num_experts));
-  });
-  const auto flow = flow_loss_per_image(config.prediction == "clean_image", output.narrow(1, 0, config.in_channels), images,
-                                        noise, t.to(images.device()), recipe.min_time)
-                        .mean();
+  const auto output =
+      model.forward(noisy, t.to(images.device()), condition, [&](int64_t, const kernels::Routing& routing) {
+        const auto layer = kernels::balance_loss(routing);
+        balance = balance.defined() ? balance + layer : layer;
+        loss.expert_choices.push_back(at::bincount(routing.experts.flatten(), {}, config.num_experts));
+      });
+  const auto flow =
+      flow_loss_per_image(config.prediction == "clean_image", output.narrow(1, 0, config.in_channels), images,
+                          noise, t.to(images.device()), recipe.min_time)
+          .mean();
   loss.total = flow + recipe.balance_weight * balance;
   loss.flow = flow.item<double>();
   loss.balance = balance.item<double>() / static_cast<double>(config.depth);

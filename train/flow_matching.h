@@ -1,8 +1,9 @@
 // The training loss of one shard: flow matching with class dropout and load balance.
 //
-//   z_t = (1 - t) x + t noise,  t = sigmoid(location + scale n)          (Esser et al. 2024, logit-normal times)
-//   velocity prediction:     mean |v_theta - (noise - x)|^2               (Lipman et al. 2022; the official DiT-MoE loss)
-//   clean-image prediction:  mean |(x_theta - x) / max(t, min_time)|^2    (Li and He 2025, the velocity loss of x-prediction)
+//   z_t = (1 - t) x + t noise,  t = sigmoid(location + scale n)          (Esser et al. 2024, logit-normal
+//   times) velocity prediction:     mean |v_theta - (noise - x)|^2               (Lipman et al. 2022; the
+//   official DiT-MoE loss) clean-image prediction:  mean |(x_theta - x) / max(t, min_time)|^2    (Li and He
+//   2025, the velocity loss of x-prediction)
 //   + balance_weight * sum over the layers of E sum_e f_e P_e
 #pragma once
 
@@ -17,10 +18,10 @@
 namespace switchyard::train {
 
 struct ShardLoss {
-  at::Tensor total;                       // scalar with gradient: flow + balance_weight * balance
-  double flow = 0;                        // the flow-matching loss alone
-  double balance = 0;                     // mean over the layers of E sum_e f_e P_e; 1 is balanced
-  std::vector<at::Tensor> expert_choices; // per layer [E] int64: how many choices each expert got
+  at::Tensor total;                        // scalar with gradient: flow + balance_weight * balance
+  double flow = 0;                         // the flow-matching loss alone
+  double balance = 0;                      // mean over the layers of E sum_e f_e P_e; 1 is balanced
+  std::vector<at::Tensor> expert_choices;  // per layer [E] int64: how many choices each expert got
 };
 
 /// The flow-matching loss per image, [N], of an output at given noisy images; all fp32.
@@ -28,7 +29,7 @@ at::Tensor flow_loss_per_image(bool predicts_clean_image, const at::Tensor& outp
                                const at::Tensor& noise, const at::Tensor& t, double min_time);
 
 /// images [N, C, H, W] in [-1, 1]; noise, times and dropout are drawn from `draw_seed` alone.
-ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& images, const at::Tensor& labels,
-                     uint64_t draw_seed, const Recipe& recipe);
+ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& images,
+                     const at::Tensor& labels, uint64_t draw_seed, const Recipe& recipe);
 
 }  // namespace switchyard::train

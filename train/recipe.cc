@@ -15,16 +15,19 @@ void Recipe::validate() const {
     if (!condition) throw std::invalid_argument("training recipe: " + message);
   };
   const auto in_range = [&](const char* name, double value, double low, double high) {
-    require(value >= low && value <= high, std::string(name) + " must be in " + nlohmann::json(low).dump() + " .. " +
-                                               nlohmann::json(high).dump() + ", got " + nlohmann::json(value).dump());
+    require(value >= low && value <= high, std::string(name) + " must be in " + nlohmann::json(low).dump() +
+                                               " .. " + nlohmann::json(high).dump() + ", got " +
+                                               nlohmann::json(value).dump());
   };
   const auto config = dit::preset(model);
   require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(kSolidNames.size()),
-          "model must draw RGB images of the " + std::to_string(kSolidNames.size()) + " solids, \"" + model + "\" does not");
+          "model must draw RGB images of the " + std::to_string(kSolidNames.size()) + " solids, \"" + model +
+              "\" does not");
   in_range("images", static_cast<double>(images), 1, 1e12);
   in_range("batch_size", static_cast<double>(batch_size), 1, 65536);
-  require(shard_size >= 1 && batch_size % shard_size == 0,
-          "shard_size " + std::to_string(shard_size) + " must divide batch_size " + std::to_string(batch_size));
+  require(
+      shard_size >= 1 && batch_size % shard_size == 0,
+      "shard_size " + std::to_string(shard_size) + " must divide batch_size " + std::to_string(batch_size));
   in_range("learning_rate", learning_rate, 0, 1);
   in_range("warmup_images", static_cast<double>(warmup_images), 0, 1e12);
   in_range("decay_fraction", decay_fraction, 0, 1);
@@ -44,14 +47,16 @@ void Recipe::validate() const {
 double Recipe::learning_rate_at(int64_t step) const {
   const double seen = static_cast<double>(step * batch_size);
   const double total = static_cast<double>(images);
-  const double warmup = warmup_images > 0 ? (seen + static_cast<double>(batch_size)) / static_cast<double>(warmup_images) : 1.0;
+  const double warmup =
+      warmup_images > 0 ? (seen + static_cast<double>(batch_size)) / static_cast<double>(warmup_images) : 1.0;
   const double decay = decay_fraction > 0 ? (total - seen) / (decay_fraction * total) : 1.0;
   return learning_rate * std::clamp(std::min(warmup, decay), 0.0, 1.0);
 }
 
 nlohmann::json to_json(const Recipe& recipe) {
   nlohmann::json json;
-  Recipe::for_each_field(recipe, [&](const char* name, const auto& value, const char*) { json[name] = value; });
+  Recipe::for_each_field(recipe,
+                         [&](const char* name, const auto& value, const char*) { json[name] = value; });
   return json;
 }
 
@@ -67,7 +72,8 @@ Recipe recipe(std::string_view name) {
     return tiny;
   }
   const auto known = recipe_names();
-  throw std::invalid_argument("unknown preset \"" + std::string(name) + "\": " + sampler::near_misses(name, known));
+  throw std::invalid_argument("unknown preset \"" + std::string(name) +
+                              "\": " + sampler::near_misses(name, known));
 }
 
 std::vector<std::string_view> recipe_names() { return {"solids", "tiny"}; }

@@ -13,21 +13,22 @@ struct Recipe {
   std::string model = "solids";  // a dit::preset
   int64_t images = 3'200'000;    // to be seen in all
   int64_t batch_size = 64;
-  int64_t shard_size = 32;       // images per shard; gradients are summed in the order of the shards, on however many cores
+  int64_t shard_size =
+      32;  // images per shard; gradients are summed in the order of the shards, on however many cores
   uint64_t seed = 0;
 
   double learning_rate = 1e-3;
   int64_t warmup_images = 32'000;
-  double decay_fraction = 0.5;   // the last part of the run, over which the rate falls linearly to zero
+  double decay_fraction = 0.5;  // the last part of the run, over which the rate falls linearly to zero
   double beta1 = 0.9, beta2 = 0.99, adam_eps = 1e-8, weight_decay = 0.0;
   double max_gradient_norm = 1.0;
-  double ema_decay = 0.999;      // per step
+  double ema_decay = 0.999;  // per step
 
   double class_dropout = 0.1;
   double balance_weight = 0.01;
   double time_location = 0.5, time_scale = 1.2;  // t = sigmoid(location + scale * n), n normal
-  double min_time = 0.05;        // clean-image prediction: 1/t in the velocity loss is bounded by 1/min_time
-  bool bf16 = true;              // products in bf16 where the processor has them; fp32 masters always
+  double min_time = 0.05;  // clean-image prediction: 1/t in the velocity loss is bounded by 1/min_time
+  bool bf16 = true;        // products in bf16 where the processor has them; fp32 masters always
 
   void validate() const;  // throws std::invalid_argument naming the field
   bool operator==(const Recipe&) const = default;

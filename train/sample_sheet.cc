@@ -16,7 +16,8 @@ bool write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransfo
   pipeline::Request request;
   request.settings.guidance.scale = 1.5;
   for (int64_t label = 0; label < std::min(model.config().num_classes, kMostRows); ++label) {
-    for (int64_t seed = 0; seed < columns; ++seed) request.images.push_back({label, static_cast<uint64_t>(seed)});
+    for (int64_t seed = 0; seed < columns; ++seed)
+      request.images.push_back({label, static_cast<uint64_t>(seed)});
   }
   std::vector<at::Tensor> images;
   pipeline::Observer observer;

@@ -30,7 +30,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 dit::ModelConfig model_config(const Recipe& recipe) {
   auto config = dit::preset(recipe.model);
@@ -42,9 +44,11 @@ at::ScalarType product_dtype(const Recipe& recipe) {
   return recipe.bf16 && kernels::has_bf16_products() ? at::kBFloat16 : at::kFloat;
 }
 
-// Well-spread seeds for (run, step, shard): splitmix64's finaliser. libtorch's CPU generator uses 32 bits of them.
+// Well-spread seeds for (run, step, shard): splitmix64's finaliser. libtorch's CPU generator uses 32 bits of
+// them.
 uint64_t draw_seed(uint64_t run, int64_t step, int64_t shard) {
-  uint64_t x = run * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(step) * 0xd1342543de82ef95 + static_cast<uint64_t>(shard) + 1;
+  uint64_t x = run * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(step) * 0xd1342543de82ef95 +
+               static_cast<uint64_t>(shard) + 1;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
   return (x ^ (x >> 31)) & 0xffffffff;
@@ -73,14 +77,15 @@ class TrainingState {
   const dit::DiffusionTransformer& working() const { return working_; }
   dit::DiffusionTransformer& averaged_model() { return average_; }
 
-  /// Gradients of the working model's parameters, one list per shard, summed in order; then one optimiser step.
-  /// Returns the gradient's norm before clipping.
+  /// Gradients of the working model's parameters, one list per shard, summed in order; then one optimiser
+  /// step. Returns the gradient's norm before clipping.
   double update(const std::vector<std::vector<at::Tensor>>& shard_gradients) {
     for (size_t shard = 0; shard < shard_gradients.size(); ++shard) {
       working_flat_->gather_gradients(shard_gradients[shard], shard > 0, gradient_);
     }
     gradient_.mul_(1.0 / static_cast<double>(shard_gradients.size()));
-    const double norm = optimizer_step(recipe_, step_, gradient_, {master(), average(), first_moment_, second_moment_});
+    const double norm =
+        optimizer_step(recipe_, step_, gradient_, {master(), average(), first_moment_, second_moment_});
     ++step_;
     working_flat_->flat().copy_(master());
     return norm;
@@ -104,10 +109,12 @@ class TrainingState {
     const auto stored = io::parse_json(file.metadata["recipe"], path.string() + ": its recipe");
     const auto wanted = to_json(recipe_);
     for (const auto& [field, value] : wanted.items()) {
-      if (field == "images" || (stored.is_object() && stored.contains(field) && stored[field] == value)) continue;
+      if (field == "images" || (stored.is_object() && stored.contains(field) && stored[field] == value))
+        continue;
       throw io::InputError(path.string() + ": checkpoint of another recipe: its " + field + " is " +
-                           (stored.is_object() && stored.contains(field) ? stored[field].dump() : "missing") + ", this run's is " +
-                           value.dump() + ". Train in another directory, or delete this one.");
+                           (stored.is_object() && stored.contains(field) ? stored[field].dump() : "missing") +
+                           ", this run's is " + value.dump() +
+                           ". Train in another directory, or delete this one.");
     }
     const auto fetch = [&](const char* name, const at::Tensor& target) {
       const auto found = file.tensors.find(name);
@@ -171,7 +178,9 @@ struct ShardResult {
 };
 
 ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t shard, const Recipe& recipe) {
-  const auto rows = [&](const at::Tensor& all) { return all.narrow(0, shard * recipe.shard_size, recipe.shard_size); };
+  const auto rows = [&](const at::Tensor& all) {
+    return all.narrow(0, shard * recipe.shard_size, recipe.shard_size);
+  };
   auto loss = shard_loss(state.working(), to_model_range(rows(batch.images)), rows(batch.labels),
                          draw_seed(recipe.seed, state.step(), shard), recipe);
   auto gradients = torch::autograd::grad({loss.total}, state.leaves());
@@ -186,7 +195,8 @@ std::vector<ShardResult> run_shards(const TrainingState& state, const Batch& bat
   return results;
 }
 
-// What the log and the progress line show: sums over the steps since the last row. One tensor, because a checkpoint holds it.
+// What the log and the progress line show: sums over the steps since the last row. One tensor, because a
+// checkpoint holds it.
 class Window {
  public:
   Window(int64_t layers, int64_t experts)
@@ -236,7 +246,8 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
 
   const auto save = [&] {
     state.save(checkpoint_path, window.sums());
-    const nlohmann::json training = {{"recipe", to_json(recipe)}, {"images_seen", state.step() * recipe.batch_size}};
+    const nlohmann::json training = {{"recipe", to_json(recipe)},
+                                     {"images_seen", state.step() * recipe.batch_size}};
     dit::save_model(options.directory / "model.safetensors", state.averaged_model(), training.dump());
   };
 
@@ -257,13 +268,15 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
     progress.images = state.step() * recipe.batch_size;
     progress.loss = window.loss();
     progress.balance = window.balance();
-    progress.images_per_second = static_cast<double>((state.step() - first_step) * recipe.batch_size) / seconds_since(start);
+    progress.images_per_second =
+        static_cast<double>((state.step() - first_step) * recipe.batch_size) / seconds_since(start);
     progress.seconds_left =
         static_cast<double>((recipe.steps() - state.step()) * recipe.batch_size) / progress.images_per_second;
 
     if (state.step() % options.steps_per_row == 0 || state.step() == recipe.steps()) {
       log.append({state.step(), progress.images, window.loss(), window.balance(), window.gradient_norm(),
-                  recipe.learning_rate_at(state.step() - 1), progress.images_per_second, window.expert_load()});
+                  recipe.learning_rate_at(state.step() - 1), progress.images_per_second,
+                  window.expert_load()});
       window.clear();
     }
     const auto report = [&] { return !on_progress || on_progress(progress); };

@@ -1,13 +1,14 @@
-// The training loop: AdamW on fp32 masters, products in bf16 on all cores, EMA, checkpoints that resume exactly.
+// The training loop: AdamW on fp32 masters, products in bf16 on all cores, EMA, checkpoints that resume
+// exactly.
 //
 // A run lives in one directory:
 //   checkpoint.safetensors   everything needed to go on; written whole, every few minutes and at the end
-//   model.safetensors        the averaged (EMA) model, ready for `switchyard sample`; written with each checkpoint
-//   log.csv                  see TrainingLog
-//   samples-IMAGES.png       a guided sheet of the averaged model, now and then
+//   model.safetensors        the averaged (EMA) model, ready for `switchyard sample`; written with each
+//   checkpoint log.csv                  see TrainingLog samples-IMAGES.png       a guided sheet of the
+//   averaged model, now and then
 //
-// Step s is a function of the recipe and the state after step s - 1 alone, so a run that is killed and resumed ends in the
-// parameters of the unbroken one, bit for bit, on the same machine and number of cores.
+// Step s is a function of the recipe and the state after step s - 1 alone, so a run that is killed and
+// resumed ends in the parameters of the unbroken one, bit for bit, on the same machine and number of cores.
 #pragma once
 
 #include <filesystem>
@@ -19,25 +20,26 @@ namespace switchyard::train {
 
 struct RunOptions {
   std::filesystem::path directory;
-  double checkpoint_seconds = 120;      // between checkpoints; 0 writes one after every step
-  int64_t images_per_sheet = 100'000;   // between sample sheets; 0 draws none
-  int64_t steps_per_row = 50;           // between rows of the log
+  double checkpoint_seconds = 120;     // between checkpoints; 0 writes one after every step
+  int64_t images_per_sheet = 100'000;  // between sample sheets; 0 draws none
+  int64_t steps_per_row = 50;          // between rows of the log
 };
 
 struct Progress {
-  int64_t step = 0, steps = 0;       // finished, in all
-  int64_t images = 0;                // seen
-  double loss = 0;                   // running mean of the flow-matching loss
-  double balance = 0;                // running mean of E sum_e f_e P_e
-  double images_per_second = 0;      // of this process
+  int64_t step = 0, steps = 0;   // finished, in all
+  int64_t images = 0;            // seen
+  double loss = 0;               // running mean of the flow-matching loss
+  double balance = 0;            // running mean of E sum_e f_e P_e
+  double images_per_second = 0;  // of this process
   double seconds_left = 0;
 };
 
 /// Called after every step; false stops the run after writing a checkpoint.
 using OnProgress = std::function<bool(const Progress&)>;
 
-/// Trains, or goes on where the directory's checkpoint ends. Returns true when the recipe is finished, false when stopped.
-/// Throws io::InputError for a checkpoint of another recipe (only `images` may have changed), io::OutputError when it cannot write.
+/// Trains, or goes on where the directory's checkpoint ends. Returns true when the recipe is finished, false
+/// when stopped. Throws io::InputError for a checkpoint of another recipe (only `images` may have changed),
+/// io::OutputError when it cannot write.
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress = nullptr);
 
 }  // namespace switchyard::train

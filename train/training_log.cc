@@ -32,8 +32,8 @@ TrainingLog::TrainingLog(std::filesystem::path path, int64_t steps_done, int64_t
 void TrainingLog::append(const LogRow& row) {
   std::ostringstream text;
   text.precision(9);
-  text << row.step << ',' << row.images << ',' << row.loss << ',' << row.balance << ',' << row.gradient_norm << ','
-       << row.learning_rate << ',' << row.images_per_second;
+  text << row.step << ',' << row.images << ',' << row.loss << ',' << row.balance << ',' << row.gradient_norm
+       << ',' << row.learning_rate << ',' << row.images_per_second;
   text.precision(4);
   const auto loads = row.expert_load.flatten();
   for (int64_t i = 0; i < loads.numel(); ++i) text << ',' << loads[i].item<double>();

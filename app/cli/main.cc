@@ -97,8 +97,8 @@ ExitCode guarded_run(int argc, char** argv) try {
 }  // namespace
 }  // namespace switchyard::app
 
-// By default glibc gives every large tensor back to the system and faults it in anew, page by page, at each use: a tenth of
-// the time of sampling.
+// By default glibc gives every large tensor back to the system and faults it in anew, page by page, at each
+// use: a tenth of the time of sampling.
 static void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 2'000'000'000);

@@ -63,7 +63,8 @@ std::string ModelArgument::name() const {
   if (file_.empty()) return assets::kEmbeddedModelName;
   // It goes into the images' text, which is UTF-8; a file name need not be.
   std::string name = file_.stem().string();
-  std::ranges::replace_if(name, [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c < 0x20; }, '?');
+  std::ranges::replace_if(
+      name, [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c < 0x20; }, '?');
   return name;
 }
 

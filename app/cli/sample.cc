@@ -73,8 +73,9 @@ at::ScalarType dtype_of(const Options& options, const Stored& stored) {
   const bool stored_bf16 = name == "auto" && stored && stored->model.dtype == "bfloat16";
   if (name == "bf16" || stored_bf16) {
     if (kernels::has_bf16_products()) return at::kBFloat16;
-    throw std::invalid_argument(std::string(stored_bf16 ? "the image of --from was drawn in bf16" : "--dtype bf16") +
-                                ": this processor has no bf16 products; choose --dtype fp32");
+    throw std::invalid_argument(
+        std::string(stored_bf16 ? "the image of --from was drawn in bf16" : "--dtype bf16") +
+        ": this processor has no bf16 products; choose --dtype fp32");
   }
   if (name == "fp32" || name == "auto") return at::kFloat;
   constexpr std::array<std::string_view, 3> known = {"auto", "fp32", "bf16"};
@@ -131,7 +132,8 @@ void require_writable_outputs(const Options& options, const dit::ModelConfig& co
   const auto require_not_the_source = [&](const fs::path& file) {
     std::error_code missing;
     if (options.from.empty() || !fs::equivalent(file, options.from, missing)) return;
-    throw std::invalid_argument("this would overwrite the image of --from, " + options.from.string() + ": choose another name");
+    throw std::invalid_argument("this would overwrite the image of --from, " + options.from.string() +
+                                ": choose another name");
   };
   require_not_the_source(options.grid);
   require_not_the_source(options.map);

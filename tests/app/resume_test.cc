@@ -18,8 +18,8 @@ class Resume : public io::Scratch {
  protected:
   // 400 steps with a checkpoint after each.
   Outcome train(const std::string& name, std::function<bool()> kill_when = {}) const {
-    return run({"train", "--preset", "tiny", "--images", "3200", "--checkpoint-seconds", "0", "--images-per-sheet", "0", "--out",
-                file(name).string()},
+    return run({"train", "--preset", "tiny", "--images", "3200", "--checkpoint-seconds", "0",
+                "--images-per-sheet", "0", "--out", file(name).string()},
                {.folder = file(""), .interrupt_when = std::move(kill_when), .interrupt_signal = SIGKILL});
   }
 
@@ -43,9 +43,9 @@ TEST_F(Resume, TwentyKillsAtRandomMomentsLeaveNoTrace) {
   constexpr int kKills = 20;
   ASSERT_EQ(train("unbroken").code, 0);
 
-  // Half of the kills come at any moment of the start, half a random time after the process wrote some checkpoints: while it
-  // computes, or writes a checkpoint, the model or the log. None lets it write more than about ten, so that the run outlives
-  // them all on any machine.
+  // Half of the kills come at any moment of the start, half a random time after the process wrote some
+  // checkpoints: while it computes, or writes a checkpoint, the model or the log. None lets it write more
+  // than about ten, so that the run outlives them all on any machine.
   std::mt19937 random(1);
   const auto draw = [&](double most) { return std::uniform_real_distribution<double>(0.0, most)(random); };
   const auto checkpoint = file("broken") / "checkpoint.safetensors";

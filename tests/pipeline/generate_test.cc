@@ -26,7 +26,8 @@ Request request_of(int64_t images, int steps = 3) {
   return request;
 }
 
-std::vector<at::Tensor> pixels_of(const dit::DiffusionTransformer& model, const Request& request, Observer observer = {}) {
+std::vector<at::Tensor> pixels_of(const dit::DiffusionTransformer& model, const Request& request,
+                                  Observer observer = {}) {
   std::vector<at::Tensor> pixels;
   observer.image_finished = [&](const ImageFinished& done) {
     EXPECT_EQ(done.image, static_cast<int64_t>(pixels.size()));
@@ -50,10 +51,11 @@ class Generate : public ::testing::Test {
 };
 
 TEST_F(Generate, BatchSizeDoesNotChangeAPixel) {
-  const std::pair<sampler::Solver, double> cases[] = {{sampler::Solver::euler, 2.0},  // with guidance
-                                                      {sampler::Solver::euler, 1.0},  // without: a batch of one is one row
-                                                      {sampler::Solver::heun, 2.0},
-                                                      {sampler::Solver::midpoint, 2.0}};
+  const std::pair<sampler::Solver, double> cases[] = {
+      {sampler::Solver::euler, 2.0},  // with guidance
+      {sampler::Solver::euler, 1.0},  // without: a batch of one is one row
+      {sampler::Solver::heun, 2.0},
+      {sampler::Solver::midpoint, 2.0}};
   for (const auto& [solver, scale] : cases) {
     auto request = request_of(9);
     request.settings.solver = solver;

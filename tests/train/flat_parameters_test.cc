@@ -15,7 +15,8 @@ dit::DiffusionTransformer tiny() {
 TEST(FlatParameters, ModelComputesTheSameFromTheFlatBuffer) {
   const at::NoGradGuard no_grad;
   auto model = tiny();
-  for (auto& [name, tensor] : model.parameters()) tensor->add_(0.01);  // else the zero output layers hide everything
+  for (auto& [name, tensor] : model.parameters())
+    tensor->add_(0.01);  // else the zero output layers hide everything
   const auto x = at::randn({2, 3, 16, 16}), t = at::full({2}, 0.3), y = at::tensor({1, 10}, at::kLong);
   const auto before = model.forward(x, t, y);
   const FlatParameters flat(model, false);

@@ -13,7 +13,8 @@ TEST(FlowMatching, VelocityLossIsTheDistanceToNoiseMinusImage) {
   EXPECT_TRUE(at::allclose(loss, (v - (noise - x)).square().flatten(1).mean(1)));
 }
 
-// x_theta -> v_theta = (z - x_theta) / t turns the clean-image loss into the velocity loss wherever t >= min_time.
+// x_theta -> v_theta = (z - x_theta) / t turns the clean-image loss into the velocity loss wherever t >=
+// min_time.
 TEST(FlowMatching, CleanImageLossIsTheVelocityLossAboveMinTime) {
   const auto x = at::randn({3, 2, 4, 4}), noise = at::randn({3, 2, 4, 4}), x_theta = at::randn({3, 2, 4, 4});
   const auto t = at::tensor({0.05f, 0.4f, 1.0f}), tt = t.view({3, 1, 1, 1});
@@ -24,7 +25,8 @@ TEST(FlowMatching, CleanImageLossIsTheVelocityLossAboveMinTime) {
 
 TEST(FlowMatching, CleanImageLossIsBoundedBelowMinTime) {
   const auto x = at::zeros({1, 1, 2, 2}), off_by_one = at::ones({1, 1, 2, 2});
-  EXPECT_NEAR(flow_loss_per_image(true, off_by_one, x, x, at::full({1}, 1e-6), 0.05).item<double>(), 400.0, 1e-2);
+  EXPECT_NEAR(flow_loss_per_image(true, off_by_one, x, x, at::full({1}, 1e-6), 0.05).item<double>(), 400.0,
+              1e-2);
 }
 
 class ShardLossTest : public ::testing::Test {
@@ -43,7 +45,8 @@ class ShardLossTest : public ::testing::Test {
 };
 
 TEST_F(ShardLossTest, IsAFunctionOfTheSeed) {
-  const auto a = shard_loss(model_, images_, labels_, 7, recipe_), b = shard_loss(model_, images_, labels_, 7, recipe_);
+  const auto a = shard_loss(model_, images_, labels_, 7, recipe_),
+             b = shard_loss(model_, images_, labels_, 7, recipe_);
   const auto c = shard_loss(model_, images_, labels_, 8, recipe_);
   EXPECT_EQ(a.flow, b.flow);
   EXPECT_NE(a.flow, c.flow);
@@ -70,7 +73,8 @@ TEST_F(ShardLossTest, FullDropoutHidesTheClass) {
   const auto b = shard_loss(model_, images_, labels_.flip(0), 7, recipe_);
   EXPECT_EQ(a.flow, b.flow);
   recipe_.class_dropout = 0.0;
-  EXPECT_NE(shard_loss(model_, images_, labels_, 7, recipe_).flow, shard_loss(model_, images_, labels_.flip(0), 7, recipe_).flow);
+  EXPECT_NE(shard_loss(model_, images_, labels_, 7, recipe_).flow,
+            shard_loss(model_, images_, labels_.flip(0), 7, recipe_).flow);
 }
 
 }  // namespace

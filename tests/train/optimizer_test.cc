@@ -31,7 +31,8 @@ TEST(Optimizer, FollowsTheDefinition) {
   for (int64_t i = 0; i < kSize; ++i) w[i] = average[i] = start[i].item<double>();
 
   for (int64_t step = 0; step < 4; ++step) {
-    auto gradient = at::randn({kSize}, generator) * (step == 1 ? 0.01 : 1.0);  // step 1 stays below the clipping norm
+    auto gradient =
+        at::randn({kSize}, generator) * (step == 1 ? 0.01 : 1.0);  // step 1 stays below the clipping norm
     std::vector<double> g(kSize);
     double norm = 0;
     for (int64_t i = 0; i < kSize; ++i) {
@@ -45,7 +46,8 @@ TEST(Optimizer, FollowsTheDefinition) {
     for (int64_t i = 0; i < kSize; ++i) {
       m[i] = recipe.beta1 * m[i] + (1 - recipe.beta1) * clip * g[i];
       v[i] = recipe.beta2 * v[i] + (1 - recipe.beta2) * clip * g[i] * clip * g[i];
-      const double m_hat = m[i] / (1 - std::pow(recipe.beta1, n)), v_hat = v[i] / (1 - std::pow(recipe.beta2, n));
+      const double m_hat = m[i] / (1 - std::pow(recipe.beta1, n)),
+                   v_hat = v[i] / (1 - std::pow(recipe.beta2, n));
       w[i] -= rate * recipe.weight_decay * w[i];
       w[i] -= rate * m_hat / (std::sqrt(v_hat) + recipe.adam_eps);
       average[i] = decay * average[i] + (1 - decay) * w[i];

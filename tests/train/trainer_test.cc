@@ -89,7 +89,8 @@ TEST_F(TrainerTest, StoppingDuringASampleSheetLeavesNone) {
   int calls = 0;
   EXPECT_FALSE(train(recipe_, options, [&](const Progress&) { return ++calls < 3; }));
   EXPECT_EQ(calls, 3);
-  for (const auto& entry : std::filesystem::directory_iterator(root_ / "run")) EXPECT_NE(entry.path().extension(), ".png");
+  for (const auto& entry : std::filesystem::directory_iterator(root_ / "run"))
+    EXPECT_NE(entry.path().extension(), ".png");
 }
 
 TEST_F(TrainerTest, RunMayBeMadeLonger) {

@@ -23,7 +23,9 @@ class TrainingLogTest : public ::testing::Test {
   void SetUp() override { std::filesystem::remove(path_); }
   void TearDown() override { std::filesystem::remove(path_); }
 
-  static LogRow row(int64_t step) { return {step, step * 64, 0.5, 1.0, 0.1, 1e-3, 100, at::full({2, 3}, 1.0 / 3, at::kDouble)}; }
+  static LogRow row(int64_t step) {
+    return {step, step * 64, 0.5, 1.0, 0.1, 1e-3, 100, at::full({2, 3}, 1.0 / 3, at::kDouble)};
+  }
 };
 
 TEST_F(TrainingLogTest, EveryRowHasAColumnPerExpert) {
