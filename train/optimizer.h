@@ -15,6 +15,8 @@ struct OptimizerState {
                        // one forgets fast
   at::Tensor first_moment;
   at::Tensor second_moment;
+  int64_t first_step =
+      0;  // the step before which the moments were zero: bias correction and warm-up count from it
 };
 
 /// Step `step` (0-based) with the mean gradient [size] fp32, which is scaled in place to the norm

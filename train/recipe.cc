@@ -44,11 +44,11 @@ void Recipe::validate() const {
   in_range("min_time", min_time, 1e-4, 1);
 }
 
-double Recipe::learning_rate_at(int64_t step) const {
+double Recipe::learning_rate_at(int64_t step, int64_t first_step) const {
   const double seen = static_cast<double>(step * batch_size);
+  const double warm = static_cast<double>((step - first_step + 1) * batch_size);
   const double total = static_cast<double>(images);
-  const double warmup =
-      warmup_images > 0 ? (seen + static_cast<double>(batch_size)) / static_cast<double>(warmup_images) : 1.0;
+  const double warmup = warmup_images > 0 ? warm / static_cast<double>(warmup_images) : 1.0;
   const double decay = decay_fraction > 0 ? (total - seen) / (decay_fraction * total) : 1.0;
   return learning_rate * std::clamp(std::min(warmup, decay), 0.0, 1.0);
 }

@@ -59,8 +59,9 @@ struct Recipe {
 
   int64_t steps() const { return (images + batch_size - 1) / batch_size; }
 
-  /// The learning rate of step 0 .. steps() - 1.
-  double learning_rate_at(int64_t step) const;
+  /// The learning rate of step 0 .. steps() - 1. The warm-up counts from `first_step`, where the optimiser's
+  /// moments were zero: not 0 in a run that goes on from a model's weights alone.
+  double learning_rate_at(int64_t step, int64_t first_step = 0) const;
 };
 
 nlohmann::json to_json(const Recipe& recipe);

@@ -68,12 +68,44 @@ class TrainingState {
     working_flat_ = std::make_unique<FlatParameters>(working_, true);
     average().copy_(master());
     working_flat_->flat().copy_(master());
+    provenance_ = {{"recipe", to_json(recipe)}};
     gradient_ = at::zeros_like(master());
     first_moment_ = at::zeros_like(master());
     second_moment_ = at::zeros_like(master());
   }
 
+  /// Takes the weights of a trained model and goes on where it ended, with an optimiser that knows nothing
+  /// yet.
+  void start_from(const std::filesystem::path& path) {
+    auto loaded = dit::load_model(path);
+    if (!(loaded.model.config() == master_.config())) {
+      throw io::InputError(path.string() + ": its configuration is not that of \"" + recipe_.model +
+                           "\", which this recipe trains");
+    }
+    dit::load_state(master_, loaded.model.state_dict(), path.string());
+    average().copy_(master());
+    working_flat_->flat().copy_(master());
+    const auto training = io::parse_json(loaded.training, path.string() + ": its training record");
+    const auto images = training.is_object() && training.contains("images_seen") ? training["images_seen"]
+                                                                                 : nlohmann::json(0);
+    if (!images.is_number_integer() || images < 0 || images > recipe_.images) {
+      throw io::InputError(path.string() + ": it has seen " + images.dump() + " images, expected 0 to the " +
+                           std::to_string(recipe_.images) + " of this recipe");
+    }
+    step_ = first_step_ = images.get<int64_t>() / recipe_.batch_size;
+    provenance_["started_from"] = training;
+  }
+
   int64_t step() const { return step_; }
+  /// How the averaged model came about, as its file will say it.
+  nlohmann::json provenance() const {
+    auto all = provenance_;
+    all["images_seen"] = step_ * recipe_.batch_size;
+    return all;
+  }
+  double learning_rate() const {
+    return recipe_.learning_rate_at(step_ - 1, first_step_);
+  }  // of the last step
   const dit::DiffusionTransformer& working() const { return working_; }
   dit::DiffusionTransformer& averaged_model() { return average_; }
 
@@ -84,8 +116,8 @@ class TrainingState {
       working_flat_->gather_gradients(shard_gradients[shard], shard > 0, gradient_);
     }
     gradient_.mul_(1.0 / static_cast<double>(shard_gradients.size()));
-    const double norm =
-        optimizer_step(recipe_, step_, gradient_, {master(), average(), first_moment_, second_moment_});
+    const double norm = optimizer_step(recipe_, step_, gradient_,
+                                       {master(), average(), first_moment_, second_moment_, first_step_});
     ++step_;
     working_flat_->flat().copy_(master());
     return norm;
@@ -100,8 +132,9 @@ class TrainingState {
                            {"first_moment", first_moment_},
                            {"second_moment", second_moment_},
                            {"window", window},
-                           {"step", at::full({}, step_, at::kLong)}},
-                          {{"recipe", to_json(recipe_).dump()}});
+                           {"step", at::full({}, step_, at::kLong)},
+                           {"first_step", at::full({}, first_step_, at::kLong)}},
+                          {{"recipe", to_json(recipe_).dump()}, {"provenance", provenance_.dump()}});
   }
 
   void load(const std::filesystem::path& path, at::Tensor& window) {
@@ -124,14 +157,18 @@ class TrainingState {
       }
       target.copy_(found->second);
     };
-    auto step = at::zeros({}, at::kLong);
+    auto step = at::zeros({}, at::kLong), first_step = at::zeros({}, at::kLong);
     fetch("master", master());
     fetch("average", average());
     fetch("first_moment", first_moment_);
     fetch("second_moment", second_moment_);
     fetch("window", window);
     fetch("step", step);
+    fetch("first_step", first_step);
     step_ = step.item<int64_t>();
+    first_step_ = first_step.item<int64_t>();
+    provenance_ = io::parse_json(file.metadata["provenance"], path.string() + ": its provenance");
+    provenance_["recipe"] = wanted;
     working_flat_->flat().copy_(master());
   }
 
@@ -143,7 +180,8 @@ class TrainingState {
   dit::DiffusionTransformer master_, average_, working_;
   std::unique_ptr<FlatParameters> master_flat_, average_flat_, working_flat_;
   at::Tensor gradient_, first_moment_, second_moment_;
-  int64_t step_ = 0;
+  int64_t step_ = 0, first_step_ = 0;
+  nlohmann::json provenance_;
 };
 
 // The run's directory, which one process has at a time. What a killed run left half-written is cleared away.
@@ -241,14 +279,17 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
   const auto config = model_config(recipe);
   TrainingState state(recipe);
   Window window(config.depth, config.num_experts);
-  if (std::filesystem::exists(checkpoint_path)) state.load(checkpoint_path, window.sums());
+  if (std::filesystem::exists(checkpoint_path)) {
+    state.load(checkpoint_path, window.sums());
+  } else if (!options.start_from.empty()) {
+    state.start_from(options.start_from);
+  }
   TrainingLog log(options.directory / "log.csv", state.step(), config.depth, config.num_experts);
 
   const auto save = [&] {
     state.save(checkpoint_path, window.sums());
-    const nlohmann::json training = {{"recipe", to_json(recipe)},
-                                     {"images_seen", state.step() * recipe.batch_size}};
-    dit::save_model(options.directory / "model.safetensors", state.averaged_model(), training.dump());
+    dit::save_model(options.directory / "model.safetensors", state.averaged_model(),
+                    state.provenance().dump());
   };
 
   BatchesAhead batches(state.step(), recipe.batch_size, config.input_size);
@@ -275,8 +316,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
 
     if (state.step() % options.steps_per_row == 0 || state.step() == recipe.steps()) {
       log.append({state.step(), progress.images, window.loss(), window.balance(), window.gradient_norm(),
-                  recipe.learning_rate_at(state.step() - 1), progress.images_per_second,
-                  window.expert_load()});
+                  state.learning_rate(), progress.images_per_second, window.expert_load()});
       window.clear();
     }
     const auto report = [&] { return !on_progress || on_progress(progress); };

@@ -20,6 +20,7 @@ namespace switchyard::train {
 
 struct RunOptions {
   std::filesystem::path directory;
+  std::filesystem::path start_from;    // a model file whose weights a new run begins with; empty: initialised
   double checkpoint_seconds = 120;     // between checkpoints; 0 writes one after every step
   int64_t images_per_sheet = 100'000;  // between sample sheets; 0 draws none
   int64_t steps_per_row = 50;          // between rows of the log
@@ -38,8 +39,10 @@ struct Progress {
 using OnProgress = std::function<bool(const Progress&)>;
 
 /// Trains, or goes on where the directory's checkpoint ends. Returns true when the recipe is finished, false
-/// when stopped. Throws io::InputError for a checkpoint of another recipe (only `images` may have changed),
-/// io::OutputError when it cannot write.
+/// when stopped. A run that starts from a model counts the images which that model has seen, but its
+/// optimiser starts anew, with a warm-up. Throws io::InputError for a model to start from that has another
+/// configuration, or for a checkpoint of another recipe (only `images` may have changed), io::OutputError
+/// when it cannot write.
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress = nullptr);
 
 }  // namespace switchyard::train

@@ -99,6 +99,11 @@ void add_train_command(CLI::App& program, char** argv) {
       ->type_name("DIR")
       ->required();
   command
+      .add_option("--start-from", options->run.start_from,
+                  "Begin a new run with the weights of this model and the images it has seen;\na run that is "
+                  "already there goes on from its checkpoint instead")
+      ->type_name("FILE");
+  command
       .add_option("--checkpoint-seconds", options->run.checkpoint_seconds,
                   "Time between checkpoints; default: 120")
       ->type_name("S");

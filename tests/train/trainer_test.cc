@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <string_view>
+
 #include "dit/checkpoint.h"
 #include "io/error.h"
 #include "io/safetensors.h"
@@ -91,6 +93,50 @@ TEST_F(TrainerTest, StoppingDuringASampleSheetLeavesNone) {
   EXPECT_EQ(calls, 3);
   for (const auto& entry : std::filesystem::directory_iterator(root_ / "run"))
     EXPECT_NE(entry.path().extension(), ".png");
+}
+
+TEST_F(TrainerTest, StartsFromAModelsWeightsAndImages) {
+  ASSERT_TRUE(train(recipe_, options("first")));
+  const auto model = root_ / "first" / "model.safetensors";
+  recipe_.images = 192;
+  auto from_model = options("second");
+  from_model.start_from = model;
+  recipe_.learning_rate = 0;  // the weights stay those it starts from
+  int64_t steps = 0;
+  ASSERT_TRUE(train(recipe_, from_model, [&](const Progress&) { return ++steps, true; }));
+  EXPECT_EQ(steps, 12);  // of 24: the first 96 images count
+  auto start = dit::load_model(model), end = dit::load_model(root_ / "second" / "model.safetensors");
+  const auto expected = start.model.state_dict();
+  for (const auto& [name, tensor] : end.model.state_dict())
+    EXPECT_TRUE(at::equal(tensor, expected.at(name))) << name;
+  EXPECT_NE(end.training.find("\"images_seen\":192"), std::string::npos) << end.training;
+  EXPECT_NE(end.training.find("\"started_from\":{\"images_seen\":96"), std::string::npos) << end.training;
+}
+
+TEST_F(TrainerTest, RunStartedFromAModelResumesInTheUnbrokenRunsBytes) {
+  ASSERT_TRUE(train(recipe_, options("first")));
+  recipe_.images = 192;
+  for (const char* name : {"unbroken", "broken"}) {
+    auto from_model = options(name);
+    from_model.start_from = root_ / "first" / "model.safetensors";
+    if (std::string_view(name) == "broken") {
+      EXPECT_FALSE(train(recipe_, from_model, stop_after(15)));
+    }
+    ASSERT_TRUE(train(recipe_, from_model));
+  }
+  const auto a = io::read_safetensors(root_ / "unbroken" / "checkpoint.safetensors");
+  const auto b = io::read_safetensors(root_ / "broken" / "checkpoint.safetensors");
+  for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(at::equal(tensor, b.tensors.at(name))) << name;
+}
+
+TEST_F(TrainerTest, ModelToStartFromMustFitTheRecipe) {
+  ASSERT_TRUE(train(recipe_, options("first")));
+  auto from_model = options("second");
+  from_model.start_from = root_ / "first" / "model.safetensors";
+  recipe_.images = 8;  // fewer than it has seen
+  EXPECT_THROW(train(recipe_, from_model), io::InputError);
+  recipe_ = recipe("solids");
+  EXPECT_THROW(train(recipe_, from_model), io::InputError);
 }
 
 TEST_F(TrainerTest, RunMayBeMadeLonger) {
