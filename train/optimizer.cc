@@ -19,8 +19,9 @@ double optimizer_step(const Recipe& recipe, int64_t step, at::Tensor& gradient, 
 
   const double n = static_cast<double>(step - state.first_step + 1);
   at::_fused_adamw_({state.master}, {gradient}, {state.first_moment}, {state.second_moment}, {},
-                    {at::full({}, n, at::kFloat)}, recipe.learning_rate_at(step, state.first_step),
-                    recipe.beta1, recipe.beta2, recipe.weight_decay, recipe.adam_eps,
+                    {at::full({}, n, state.master.options())},
+                    recipe.learning_rate_at(step, state.first_step), recipe.beta1, recipe.beta2,
+                    recipe.weight_decay, recipe.adam_eps,
                     /*amsgrad=*/false, /*maximize=*/false);
   state.average.lerp_(state.master, 1.0 - std::min(recipe.ema_decay, n / (n + 10.0)));
   return norm;

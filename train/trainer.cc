@@ -40,8 +40,8 @@ dit::ModelConfig model_config(const Recipe& recipe) {
   return config;
 }
 
-at::ScalarType product_dtype(const Recipe& recipe) {
-  return recipe.bf16 && kernels::has_bf16_products() ? at::kBFloat16 : at::kFloat;
+at::ScalarType product_dtype(const Recipe& recipe, at::Device device) {
+  return recipe.bf16 && (!device.is_cpu() || kernels::has_bf16_products()) ? at::kBFloat16 : at::kFloat;
 }
 
 // Well-spread seeds for (run, step, shard): splitmix64's finaliser. libtorch's CPU generator uses 32 bits of
@@ -57,11 +57,12 @@ uint64_t draw_seed(uint64_t run, int64_t step, int64_t shard) {
 // The state that a checkpoint holds, and the models that look at it.
 class TrainingState {
  public:
-  explicit TrainingState(const Recipe& recipe)
+  TrainingState(const Recipe& recipe, at::Device device)
       : recipe_(recipe),
-        master_(model_config(recipe)),
-        average_(model_config(recipe)),
-        working_(model_config(recipe), at::TensorOptions().dtype(product_dtype(recipe))) {
+        master_(model_config(recipe), at::TensorOptions().device(device)),
+        average_(model_config(recipe), at::TensorOptions().device(device)),
+        working_(model_config(recipe),
+                 at::TensorOptions().device(device).dtype(product_dtype(recipe, device))) {
     dit::initialize(master_, recipe.seed);
     master_flat_ = std::make_unique<FlatParameters>(master_, false);
     average_flat_ = std::make_unique<FlatParameters>(average_, false);
@@ -103,6 +104,7 @@ class TrainingState {
     all["images_seen"] = step_ * recipe_.batch_size;
     return all;
   }
+  at::Device device() const { return master().device(); }
   double learning_rate() const {
     return recipe_.learning_rate_at(step_ - 1, first_step_);
   }  // of the last step
@@ -219,7 +221,8 @@ ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t sh
   const auto rows = [&](const at::Tensor& all) {
     return all.narrow(0, shard * recipe.shard_size, recipe.shard_size);
   };
-  auto loss = shard_loss(state.working(), to_model_range(rows(batch.images)), rows(batch.labels),
+  const auto images = to_model_range(rows(batch.images).to(state.device()));
+  auto loss = shard_loss(state.working(), images, rows(batch.labels),
                          draw_seed(recipe.seed, state.step(), shard), recipe);
   auto gradients = torch::autograd::grad({loss.total}, state.leaves());
   loss.total.reset();
@@ -228,8 +231,12 @@ ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t sh
 
 std::vector<ShardResult> run_shards(const TrainingState& state, const Batch& batch, const Recipe& recipe) {
   std::vector<ShardResult> results(recipe.batch_size / recipe.shard_size);
-  kernels::side_by_side(static_cast<int64_t>(results.size()),
-                        [&](int64_t shard) { results[shard] = run_shard(state, batch, shard, recipe); });
+  const auto run = [&](int64_t shard) { results[shard] = run_shard(state, batch, shard, recipe); };
+  if (state.device().is_cpu()) {
+    kernels::side_by_side(static_cast<int64_t>(results.size()), run);
+  } else {  // one queue of work: nothing is gained by filling it from two threads
+    for (size_t shard = 0; shard < results.size(); ++shard) run(static_cast<int64_t>(shard));
+  }
   return results;
 }
 
@@ -277,7 +284,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
   const auto checkpoint_path = options.directory / "checkpoint.safetensors";
 
   const auto config = model_config(recipe);
-  TrainingState state(recipe);
+  TrainingState state(recipe, options.device);
   Window window(config.depth, config.num_experts);
   if (std::filesystem::exists(checkpoint_path)) {
     state.load(checkpoint_path, window.sums());

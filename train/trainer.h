@@ -9,7 +9,10 @@
 //
 // Step s is a function of the recipe and the state after step s - 1 alone, so a run that is killed and
 // resumed ends in the parameters of the unbroken one, bit for bit, on the same machine and number of cores.
+// (On a GPU sums are not always taken in one order: there it is the same run up to rounding.)
 #pragma once
+
+#include <ATen/core/Tensor.h>
 
 #include <filesystem>
 #include <functional>
@@ -24,6 +27,7 @@ struct RunOptions {
   double checkpoint_seconds = 120;     // between checkpoints; 0 writes one after every step
   int64_t images_per_sheet = 100'000;  // between sample sheets; 0 draws none
   int64_t steps_per_row = 50;          // between rows of the log
+  at::Device device = at::kCPU;        // where the model learns; data is rendered on the CPU
 };
 
 struct Progress {

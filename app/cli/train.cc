@@ -3,11 +3,13 @@
 #include <nlohmann/json.hpp>
 
 #include "app/commands.h"
+#include "app/device.h"
 #include "app/interrupt.h"
 #include "app/progress.h"
 #include "app/threads.h"
 #include "app/usage.h"
 #include "io/atomic_file.h"
+#include "io/error.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
 
@@ -17,6 +19,7 @@ namespace {
 struct Options {
   std::string preset;
   train::RunOptions run;
+  std::string device = "auto";
   std::map<std::string, const CLI::Option*> fields;  // of the recipe, by name
   bool quiet = false;
 };
@@ -31,12 +34,15 @@ train::Recipe recipe_of(const Options& options) {
   return recipe;
 }
 
-void train_model(const Options& options, char** argv) {
+void train_model(Options options, char** argv) {
+  options.run.device = device_of(options.device);
   const auto recipe = recipe_of(options);
   if (!(options.run.checkpoint_seconds >= 0))
     throw std::invalid_argument("--checkpoint-seconds: expected 0 or more");
   require_range("--images-per-sheet", options.run.images_per_sheet, 0, INT64_MAX);
   const auto checkpoint = options.run.directory / "checkpoint.safetensors";
+  if (const auto& start = options.run.start_from; !start.empty() && !std::filesystem::exists(start))
+    throw io::InputError(start.string() + ": No such file, expected the model to start from");
   create_folder(options.run.directory);
   require_writable("--out", checkpoint, ".safetensors");
   restart_with_short_waits(argv);
@@ -111,6 +117,7 @@ void add_train_command(CLI::App& program, char** argv) {
       .add_option("--images-per-sheet", options->run.images_per_sheet,
                   "Images between sample sheets, 0 for none; default: 100000")
       ->type_name("N");
+  add_device_option(command, options->device);
   command.add_flag("--quiet", options->quiet, "No progress on stderr");
   train::Recipe defaults;
   train::Recipe::for_each_field(defaults, [&](const char* name, const auto& value, const char* help) {
