@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/rows.h"
+
 namespace switchyard::kernels {
 namespace {
 
@@ -17,11 +19,95 @@ std::pair<at::Tensor, at::Tensor> halves(const at::Tensor& gate_up) {  // [..., 
 // rows [R, D] in sorted order, weights [T, k] -> [T, D]: each token sums its rows in slot order.
 at::Tensor weighted_combine(const at::Tensor& rows, const at::Tensor& position, const at::Tensor& weights) {
   const int64_t tokens = weights.size(0), k = weights.size(1);
+  if (has_row_loops(rows)) {
+    const auto w = weights.contiguous();
+    auto sum = at::empty({tokens, rows.size(1)}, rows.options());
+    with_storage_type(rows, [&]<class T>(T) {
+      share_rows(tokens, k * rows.size(1), [&](int64_t first, int64_t last) {
+        row_loops<T>().combine(rows_of<T>(rows), position.const_data_ptr<int64_t>() + first * k,
+                               w.const_data_ptr<float>() + first * k, rows_of<T>(sum) + first * rows.size(1),
+                               last - first, k, rows.size(1));
+      });
+    });
+    return sum;
+  }
   const auto by_slot = rows.index_select(0, position).view({tokens, k, rows.size(1)});  // [T, k, D]
   const auto w = weights.to(rows.scalar_type());
   auto sum = by_slot.select(1, 0) * w.narrow(1, 0, 1);
   for (int64_t slot = 1; slot < k; ++slot) sum.addcmul_(by_slot.select(1, slot), w.narrow(1, slot, 1));
   return sum;
+}
+
+// silu(gate) * up of gate_up [R, 2H], and its gradient.
+at::Tensor activation(const at::Tensor& gate_up) {
+  const auto [g, u] = halves(gate_up);
+  if (!has_row_loops(gate_up)) return at::silu(g) * u;
+  auto h = at::empty(g.sizes(), g.options());
+  const int64_t hidden = g.size(-1);
+  with_storage_type(gate_up, [&]<class T>(T) {
+    share_rows(g.numel() / hidden, hidden, [&](int64_t first, int64_t last) {
+      row_loops<T>().swiglu(rows_of<T>(gate_up) + first * 2 * hidden, rows_of<T>(h) + first * hidden,
+                            last - first, hidden);
+    });
+  });
+  return h;
+}
+
+at::Tensor activation_backward(const at::Tensor& gate_up, const at::Tensor& dh) {
+  auto d_gate_up = at::empty_like(gate_up);
+  const auto [g, u] = halves(gate_up);
+  const int64_t hidden = g.size(-1);
+  if (!has_row_loops(gate_up)) {
+    auto [dg, du] = halves(d_gate_up);
+    at::silu_backward_out(dg, dh * u, g);
+    at::mul_out(du, dh, at::silu(g));
+    return d_gate_up;
+  }
+  with_storage_type(gate_up, [&]<class T>(T) {
+    share_rows(g.numel() / hidden, hidden, [&](int64_t first, int64_t last) {
+      row_loops<T>().swiglu_backward(rows_of<T>(gate_up) + first * 2 * hidden,
+                                     rows_of<T>(dh) + first * hidden,
+                                     rows_of<T>(d_gate_up) + first * 2 * hidden, last - first, hidden);
+    });
+  });
+  return d_gate_up;
+}
+
+class Activation : public torch::autograd::Function<Activation> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up) {
+    context->save_for_backward({gate_up});
+    return activation(gate_up);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    return {activation_backward(context->get_saved_variables()[0], gradients[0].contiguous())};
+  }
+};
+
+// The way back through weighted_combine: {d_rows, d_weights}; rows that only fill up get zero.
+std::pair<at::Tensor, at::Tensor> combine_backward(const at::Tensor& rows, const at::Tensor& position,
+                                                   const at::Tensor& token, const at::Tensor& weights,
+                                                   const at::Tensor& dy) {
+  const int64_t tokens = weights.size(0), k = weights.size(1), width = rows.size(1);
+  if (has_row_loops(rows)) {
+    const auto w = weights.contiguous(), d = dy.contiguous();
+    auto d_rows = at::zeros_like(rows), d_weights = at::empty_like(w);
+    with_storage_type(rows, [&]<class T>(T) {
+      share_rows(tokens, k * width, [&](int64_t first, int64_t last) {
+        row_loops<T>().combine_backward(rows_of<T>(rows), position.const_data_ptr<int64_t>() + first * k,
+                                        w.const_data_ptr<float>() + first * k, rows_of<T>(d) + first * width,
+                                        rows_of<T>(d_rows), d_weights.mutable_data_ptr<float>() + first * k,
+                                        last - first, k, width);
+      });
+    });
+    return {d_rows, d_weights};
+  }
+  const auto dy_rows = dy.index_select(0, token);  // [R, D]
+  const auto d_weights =
+      (dy_rows * rows).sum(-1, false, at::kFloat).index_select(0, position).view({tokens, k});
+  auto sorted_weights = at::zeros({dy_rows.size(0), 1}, dy.options());
+  sorted_weights.index_copy_(0, position, weights.reshape({-1, 1}).to(dy.scalar_type()));
+  return {dy_rows * sorted_weights, d_weights};
 }
 
 template <class Multiply>
@@ -43,8 +129,7 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
       auto rows = gu.slice(0, first, last);
       at::mm_out(rows, x_sorted.slice(0, first, last), gate_up[e].t());
     });
-    const auto [g, u] = halves(gu);
-    const auto h = at::silu(g) * u;  // [R, H]
+    const auto h = activation(gu);  // [R, H]
     for_each_expert(order.begin, [&](int64_t e, int64_t first, int64_t last) {
       auto rows = y_sorted.slice(0, first, last);
       at::mm_out(rows, h.slice(0, first, last), down[e].t());
@@ -60,14 +145,7 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
     const auto &x_sorted = saved[0], &gu = saved[1], &h = saved[2], &y_sorted = saved[3], &weights = saved[4];
     const auto &gate_up = saved[5], &down = saved[6], &token = saved[7], &position = saved[8];
     const auto begin = context->saved_data["begin"].toIntVector();
-    const int64_t tokens = weights.size(0), k = weights.size(1);
-
-    const auto dy = grads[0].index_select(0, token);  // [R, D]
-    const auto d_weights =
-        (dy * y_sorted).sum(-1, false, at::kFloat).index_select(0, position).view({tokens, k});
-    auto sorted_weights = at::zeros({dy.size(0), 1}, dy.options());  // rows that only fill up weigh nothing
-    sorted_weights.index_copy_(0, position, weights.reshape({-1, 1}).to(dy.scalar_type()));
-    const auto dy_sorted = dy * sorted_weights;
+    const auto [dy, d_weights] = combine_backward(y_sorted, position, token, weights, grads[0]);
 
     auto dh = at::empty_like(h);
     auto d_down = at::empty_like(down);
@@ -78,18 +156,13 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
       d_gate_up[e].zero_();
     }
     for_each_expert(begin, [&](int64_t e, int64_t first, int64_t last) {
-      const auto rows = dy_sorted.slice(0, first, last);
+      const auto rows = dy.slice(0, first, last);
       auto dh_rows = dh.slice(0, first, last), d_down_e = d_down[e];
       at::mm_out(dh_rows, rows, down[e]);
       at::mm_out(d_down_e, rows.t(), h.slice(0, first, last));
     });
 
-    const auto [g, u] = halves(gu);
-    auto d_gu = at::empty_like(gu);
-    auto [dg, du] = halves(d_gu);
-    at::silu_backward_out(dg, dh * u, g);
-    at::mul_out(du, dh, at::silu(g));
-
+    const auto d_gu = activation_backward(gu, dh);
     auto dx_sorted = at::empty_like(x_sorted);
     for_each_expert(begin, [&](int64_t e, int64_t first, int64_t last) {
       const auto rows = d_gu.slice(0, first, last);
@@ -97,7 +170,7 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
       at::mm_out(dx_rows, rows, gate_up[e]);
       at::mm_out(d_gate_up_e, rows.t(), x_sorted.slice(0, first, last));
     });
-    const auto dx = dx_sorted.index_select(0, position).view({tokens, k, dx_sorted.size(1)}).sum(1);
+    const auto dx = weighted_combine(dx_sorted, position, at::ones_like(weights));
     return {dx, {}, d_weights, d_gate_up, d_down};
   }
 };
@@ -105,8 +178,9 @@ class RoutedExperts : public torch::autograd::Function<RoutedExperts> {
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& x, const at::Tensor& gate_up, const at::Tensor& down) {
-  const auto [g, u] = halves(at::linear(x, gate_up));
-  return at::linear(at::silu(g) * u, down);
+  const auto gu = at::linear(x, gate_up);
+  const bool gradient = at::GradMode::is_enabled() && gu.requires_grad();
+  return at::linear(gradient && has_row_loops(gu) ? Activation::apply(gu) : activation(gu), down);
 }
 
 at::Tensor routed_experts_reference(const at::Tensor& x, const Routing& routing, const at::Tensor& gate_up,

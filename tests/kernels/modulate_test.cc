@@ -116,6 +116,31 @@ TEST(Modulate, GradientEqualsFiniteDifferences) {
   }
 }
 
+// The fused forms, which double does not take.
+TEST(Modulate, GradientsOfTheFusedFormsEqualThoseInDouble) {
+  for (const auto& operation : kOperations) {
+    for (const auto& [dtype, limit] : {std::pair{at::kFloat, 3e-6}, {at::kBFloat16, 2e-2}}) {
+      for (const auto& [n, t, width] : {std::tuple{1, 1, 4}, {3, 31, 33}, {2, 64, 192}, {1, 2, 1409}}) {
+        const auto inputs = converted(operation.inputs(n, t, width), dtype);
+        const auto weight = random({n, t, width}, 8, dtype);
+        const auto gradients_in = [&](at::ScalarType type) {
+          Inputs leaves;
+          for (const auto& input : inputs)
+            leaves.push_back(input.to(type).detach().clone().requires_grad_(true));
+          return torch::autograd::grad({(operation.op(leaves) * weight.to(type)).sum()}, leaves);
+        };
+        const auto ours = gradients_in(dtype), expected = gradients_in(at::kDouble);
+        for (size_t i = 0; i < inputs.size(); ++i) {
+          EXPECT_EQ(ours[i].scalar_type(), dtype);
+          EXPECT_TRUE(near(ours[i], expected[i], limit))
+              << operation.name << ", input " << i << ", " << toString(dtype) << " " << n << " " << t << " "
+              << width;
+        }
+      }
+    }
+  }
+}
+
 TEST(Modulate, TakesAnyStrides) {
   for (const auto& operation : kOperations) {
     const auto inputs = converted(operation.inputs(2, 5, 12), at::kFloat);
