@@ -38,6 +38,7 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
   const at::NoGradGuard no_grad;
   std::vector<std::string> problems;
   auto state = model.state_dict();
+  const auto derived = model.derived_state();
   std::map<std::string, at::Tensor> given;
   for (const auto& [name, tensor] : tensors) {
     if (!given.emplace(canonical_name(name), tensor).second)
@@ -58,7 +59,14 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
     }
   }
   for (const auto& [name, tensor] : given) {
-    if (!state.contains(name)) problems.push_back(name + " is not part of this model");
+    if (state.contains(name)) continue;
+    const auto fixed = derived.find(name);
+    if (fixed == derived.end()) {
+      problems.push_back(name + " is not part of this model");
+    } else if (fixed->second.sizes() != tensor.sizes() ||
+               !at::equal(fixed->second.to(at::kFloat), tensor.to(at::kCPU, at::kFloat))) {
+      problems.push_back(name + " is not what the configuration gives");
+    }
   }
   if (problems.empty()) return;
 

@@ -32,7 +32,7 @@ void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
                 const std::string& training_json, at::ScalarType dtype = at::kBFloat16);
 
 /// Copies tensors by name into the model. Both attention key styles are understood ("attn.qkv" / "attn.Wqkv",
-/// "attn.proj" / "attn.out_proj"). Throws io::InputError listing missing, surplus and wrongly shaped tensors;
+/// "attn.proj" / "attn.out_proj"), and tensors of derived_state() may be there if they are equal. Throws io::InputError listing missing, surplus and wrongly shaped tensors;
 /// `source` names the file.
 void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors,
                 const std::string& source);

@@ -1,126 +1,118 @@
 #include "dit/config.h"
 
 #include <algorithm>
-#include <array>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <type_traits>
 
+#include "dit/parts.h"
+
 namespace switchyard::dit {
 namespace {
 
-void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument("model configuration: " + message);
+bool one_of(std::string_view value, std::initializer_list<std::string_view> known) {
+  return std::ranges::find(known, value) != known.end();
 }
 
-ModelConfig published(int64_t depth, int64_t hidden, int64_t heads, int64_t patch, int64_t experts) {
-  ModelConfig config;
-  config.depth = depth;
-  config.hidden_size = hidden;
-  config.num_heads = heads;
-  config.patch_size = patch;
-  config.num_experts = experts;
-  config.expert_hidden = 4 * hidden;
-  config.shared_hidden = 2 * hidden;  // two shared experts of the model's width, fused into one
-  return config;
+// "a", "b" or "c"
+std::string quoted(std::initializer_list<std::string_view> names) {
+  std::string text;
+  for (const auto name : names) {
+    if (!text.empty()) text += name == *(names.end() - 1) ? " or " : ", ";
+    text += '"' + std::string(name) + '"';
+  }
+  return text;
 }
 
-ModelConfig solids() {
-  ModelConfig config;
-  config.input_size = 64;
-  config.patch_size = 8;
-  config.in_channels = 3;
-  config.learn_sigma = false;
-  config.hidden_size = 192;
-  config.depth = 6;
-  config.num_heads = 3;
-  config.expert_hidden = 176;
-  config.shared_hidden = 176;
-  config.num_classes = 10;
-  config.prediction = "clean_image";
-  config.time_scale = 1000;
-  return config;
+void require_one_of(const char* field, const std::string& value,
+                    std::initializer_list<std::string_view> known) {
+  require(one_of(value, known), std::string(field) + " must be " + quoted(known) + ", got \"" + value + "\"");
 }
 
-ModelConfig tiny() {
-  auto config = solids();
-  config.input_size = 16;
-  config.patch_size = 4;
-  config.hidden_size = 32;
-  config.depth = 2;
-  config.num_heads = 2;
-  config.num_experts = 4;
-  config.expert_hidden = 32;
-  config.shared_hidden = 32;
-  return config;
+template <class Made>
+const PartKind<Made>& known_part(const char* field, std::span<const PartKind<Made>> kinds,
+                                 const std::string& name) {
+  const auto* kind = find_part(kinds, name);
+  if (kind != nullptr) return *kind;
+  std::string known;
+  for (const auto& each : kinds) known += (known.empty() ? "\"" : ", \"") + std::string(each.name) + '"';
+  throw std::invalid_argument("model configuration: " + std::string(field) + " must be one of " + known +
+                              ", got \"" + name + "\"");
 }
 
-struct Preset {
-  std::string_view name;
-  ModelConfig (*make)();
-};
-
-constexpr std::array kPresets = {
-    Preset{"solids", solids},
-    Preset{"tiny", tiny},
-    Preset{"dit-moe-s/2-8e2a", [] { return published(12, 384, 6, 2, 8); }},
-    Preset{"dit-moe-s/2-16e2a", [] { return published(12, 384, 6, 2, 16); }},
-    Preset{"dit-moe-b/2-8e2a", [] { return published(12, 768, 12, 2, 8); }},
-    Preset{"dit-moe-l/2-8e2a", [] { return published(24, 1024, 16, 2, 8); }},
-    Preset{"dit-moe-xl/2-8e2a", [] { return published(28, 1152, 16, 2, 8); }},
-};
+void validate_objective(const ModelConfig& c) {
+  require_one_of("schedule", c.schedule, {"rectified_flow", "linear", "scaled_linear", "cosine"});
+  const bool flow = c.schedule == "rectified_flow";
+  require_one_of("prediction", c.prediction, {"velocity", "clean_image", "noise", "noise_and_variance", "v"});
+  if (flow) {
+    require(one_of(c.prediction, {"velocity", "clean_image"}),
+            "prediction must be " + quoted({"velocity", "clean_image"}) +
+                " with schedule \"rectified_flow\", got \"" + c.prediction + "\"");
+  } else {
+    require(c.prediction != "velocity", "prediction must not be \"velocity\" with schedule \"" + c.schedule +
+                                            "\" (\"v\" is the velocity of such schedules)");
+  }
+  require(c.prediction != "noise_and_variance" || c.learn_sigma,
+          "prediction \"noise_and_variance\" needs learn_sigma");
+  require(c.time_scale > 0 && c.time_scale <= 1e6,
+          "time_scale must be in (0, 1e6], got " + std::to_string(c.time_scale));
+  if (!c.integer_timesteps()) return;
+  require(!flow, "schedule must not be \"rectified_flow\" with block_router \"" + c.block_router +
+                     "\", which knows integer timesteps only");
+  require(c.time_scale == 1, "time_scale must be 1 with block_router \"" + c.block_router + "\", got " +
+                                 std::to_string(c.time_scale));
+}
 
 }  // namespace
 
+std::string family_name(std::string_view block_router, std::string_view feed_forward) {
+  const auto* router = find_part(block_routers(), block_router);
+  const auto* body = find_part(feed_forwards(), feed_forward);
+  if (router == nullptr || body == nullptr) return {};
+  return std::string(router->family) + (body->family.empty() ? "" : "-" + std::string(body->family));
+}
+
 void ModelConfig::validate() const {
   // The upper bounds keep every product of sizes far from overflow, whatever a file claims.
-  const auto positive = [](const char* field, int64_t value, int64_t most) {
-    require(value > 0 && value <= most, std::string(field) + " must be in 1 .. " + std::to_string(most) +
-                                            ", got " + std::to_string(value));
-  };
-  require(family == "dit-moe", "family must be \"dit-moe\", got \"" + family + "\"");
-  require(schedule == "rectified_flow", "schedule must be \"rectified_flow\", got \"" + schedule + "\"");
-  require(prediction == "velocity" || prediction == "clean_image",
-          "prediction must be \"velocity\" or \"clean_image\", got \"" + prediction + "\"");
-  positive("input_size", input_size, 4096);
-  positive("patch_size", patch_size, 256);
-  positive("in_channels", in_channels, 256);
-  positive("hidden_size", hidden_size, 16384);
-  positive("depth", depth, 1024);
-  positive("num_heads", num_heads, 1024);
-  positive("num_experts", num_experts, 1024);
-  positive("experts_per_token", experts_per_token, 1024);
-  positive("expert_hidden", expert_hidden, 131072);
-  positive("shared_hidden", shared_hidden, 131072);
-  positive("num_classes", num_classes, 1048576);
+  const auto& router = known_part("block_router", block_routers(), block_router);
+  const auto& body = known_part("feed_forward", feed_forwards(), feed_forward);
+  const auto name = family_name(block_router, feed_forward);
+  require(family == name, "family must be \"" + name + "\" with block_router \"" + block_router +
+                              "\" and feed_forward \"" + feed_forward + "\", got \"" + family + "\"");
+  require_size("input_size", input_size, 1, 4096);
+  require_size("patch_size", patch_size, 1, 256);
+  require_size("in_channels", in_channels, 1, 256);
+  require_size("hidden_size", hidden_size, 1, 16384);
+  require_size("depth", depth, 1, 1024);
+  require_size("num_heads", num_heads, 1, 1024);
+  require_size("num_classes", num_classes, 1, 1048576);
+  require_size("num_timesteps", num_timesteps, 1, 1048576);
+  body.validate(*this);
+  router.validate(*this);
   require(input_size % patch_size == 0, "patch_size " + std::to_string(patch_size) +
                                             " must divide input_size " + std::to_string(input_size));
   require(hidden_size % num_heads == 0, "num_heads " + std::to_string(num_heads) +
                                             " must divide hidden_size " + std::to_string(hidden_size));
   require(hidden_size % 4 == 0,
           "hidden_size must be a multiple of 4 (2-d position embedding), got " + std::to_string(hidden_size));
-  require(experts_per_token <= num_experts, "experts_per_token " + std::to_string(experts_per_token) +
-                                                " must be at most num_experts " +
-                                                std::to_string(num_experts));
   require(class_names.empty() || static_cast<int64_t>(class_names.size()) == num_classes,
           "class_names must be empty or " + std::to_string(num_classes) + " names, got " +
               std::to_string(class_names.size()));
-  for (const auto& name : class_names) {
+  for (const auto& label : class_names) {
     const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-    require(name.size() <= 200 && std::ranges::none_of(name, control),
+    require(label.size() <= 200 && std::ranges::none_of(label, control),
             "class_names must be at most 200 bytes each, without control characters");
   }
-  require(time_scale > 0 && time_scale <= 1e6,
-          "time_scale must be in (0, 1e6], got " + std::to_string(time_scale));
+  validate_objective(*this);
 }
 
 ModelConfig config_from_json(const nlohmann::json& json) {
   require(json.is_object(), "expected a JSON object, got " + std::string(json.type_name()));
   ModelConfig config;
   size_t fields = 0;
-  ModelConfig::for_each_field(config, [&](const char* name, auto& value, const char*) {
+  const auto read = [&](const char* name, auto& value, const char*) {
     ++fields;
-    require(json.contains(name), "field \"" + std::string(name) + "\" is missing");
     const auto& given = json.at(name);
     const auto wrong_type =
         "field \"" + std::string(name) + "\" has a wrong type (" + given.type_name() + ")";
@@ -132,6 +124,13 @@ ModelConfig config_from_json(const nlohmann::json& json) {
     } catch (const nlohmann::json::exception&) {
       require(false, wrong_type);
     }
+  };
+  ModelConfig::for_each_first_field(config, [&](const char* name, auto& value, const char* help) {
+    require(json.contains(name), "field \"" + std::string(name) + "\" is missing");
+    read(name, value, help);
+  });
+  ModelConfig::for_each_later_field(config, [&](const char* name, auto& value, const char* help) {
+    if (json.contains(name)) read(name, value, help);
   });
   if (json.size() != fields) {
     const auto known = to_json(ModelConfig{});
@@ -149,32 +148,20 @@ nlohmann::json to_json(const ModelConfig& config) {
   return json;
 }
 
-ModelConfig preset(std::string_view name) {
-  std::string known;
-  for (const auto& preset : kPresets) {
-    if (preset.name == name) return preset.make();
-    known += (known.empty() ? "" : ", ") + std::string(preset.name);
-  }
-  throw std::invalid_argument("unknown model preset \"" + std::string(name) + "\"; known: " + known);
-}
-
-std::vector<std::string_view> preset_names() {
-  std::vector<std::string_view> names;
-  for (const auto& preset : kPresets) names.push_back(preset.name);
-  return names;
-}
-
 ParameterCount count_parameters(const ModelConfig& c) {
   const int64_t d = c.hidden_size;
-  const int64_t expert = 3 * d * c.expert_hidden;
+  const auto* router = find_part(block_routers(), c.block_router);
+  const auto* body = find_part(feed_forwards(), c.feed_forward);
+  require(router != nullptr && body != nullptr, "unknown block_router or feed_forward");
+  const auto routed = router->count(c), fed = body->count(c);
   const int64_t attention = 3 * d * d + 3 * d + d * d + d + (c.qk_norm ? 4 * c.head_size() : 0);
-  const int64_t block = attention + (6 * d * d + 6 * d) + c.num_experts * d + 3 * d * c.shared_hidden;
+  const int64_t block = attention + (6 * d * d + 6 * d);
   const int64_t patch = c.patch_size * c.patch_size;
   const int64_t embedders =
       (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
   const int64_t final_layer = (2 * d * d + 2 * d) + (d * patch * c.out_channels() + patch * c.out_channels());
   const int64_t always = embedders + final_layer + c.depth * block;
-  return {always + c.depth * c.num_experts * expert, always + c.depth * c.experts_per_token * expert};
+  return {always + c.depth * (routed.total + fed.total), always + c.depth * (routed.activated + fed.activated)};
 }
 
 }  // namespace switchyard::dit

@@ -14,6 +14,7 @@
 namespace switchyard::dit {
 
 struct ModelConfig {
+  // What the field calls the combination of block router and feed-forward: see family_name().
   std::string family = "dit-moe";
 
   // Input: images or latents [in_channels, input_size, input_size], cut into square patches.
@@ -28,11 +29,23 @@ struct ModelConfig {
   int64_t num_heads = 6;
   bool qk_norm = false;
 
-  // Feed-forward: routed SwiGLU experts beside one shared SwiGLU network
+  // Feed-forward "moe": routed SwiGLU experts beside one shared SwiGLU network (shared_hidden 0: none).
+  // Feed-forward "mlp": one GELU network. The fields of the other kind are 0.
+  std::string feed_forward = "moe";
   int64_t num_experts = 8;
   int64_t experts_per_token = 2;
   int64_t expert_hidden = 1536;
   int64_t shared_hidden = 768;
+  int64_t mlp_hidden = 0;
+
+  // Block router: which part of its input a block works on, by timestep. "none", "tasks" (DTR's fixed masks),
+  // "timestep_experts" (Switch-DiT's experts); the fields of the others are 0.
+  std::string block_router = "none";
+  double task_alpha = 0;             // how late the windows of "tasks" move
+  double task_beta = 0;              // share of the channels inside a window
+  int64_t timestep_experts = 0;      // experts per block ...
+  int64_t experts_per_timestep = 0;  // ... and how many of them a timestep picks
+  int64_t num_timesteps = 1000;      // diffusion times are 0 .. num_timesteps - 1
 
   // Condition: a class label; label num_classes means "no class" (classifier-free guidance)
   int64_t num_classes = 1000;
@@ -41,18 +54,29 @@ struct ModelConfig {
   // Objective
   std::string schedule = "rectified_flow";
   std::string prediction = "velocity";
-  double time_scale = 1.0;  // the timestep embedding sees time_scale * t, t in [0, 1]
+  double time_scale = 1.0;  // the timestep embedding sees time_scale * t; t in [0, 1] for rectified flow
 
   int64_t tokens() const { return (input_size / patch_size) * (input_size / patch_size); }
   int64_t out_channels() const { return learn_sigma ? 2 * in_channels : in_channels; }
   int64_t head_size() const { return hidden_size / num_heads; }
   int64_t null_class() const { return num_classes; }
+  bool routes_tokens() const { return feed_forward == "moe"; }
+  bool routes_timesteps() const { return block_router == "timestep_experts"; }
+  /// Such models know the timesteps 0 .. num_timesteps - 1 and nothing between them.
+  bool integer_timesteps() const { return block_router != "none"; }
 
   void validate() const;
   bool operator==(const ModelConfig&) const = default;
 
   template <class Config, class Visitor>
   static void for_each_field(Config& c, Visitor visit) {
+    for_each_first_field(c, visit);
+    for_each_later_field(c, visit);
+  }
+
+  /// The fields of the first version, which every model file has.
+  template <class Config, class Visitor>
+  static void for_each_first_field(Config& c, Visitor visit) {
     visit("family", c.family, "model family");
     visit("input_size", c.input_size, "side of the image or latent");
     visit("patch_size", c.patch_size, "side of a patch");
@@ -70,24 +94,41 @@ struct ModelConfig {
     visit("class_names", c.class_names, "names of the classes");
     visit("schedule", c.schedule, "noise schedule");
     visit("prediction", c.prediction, "what the output means");
-    visit("time_scale", c.time_scale, "factor on t in [0, 1] before the timestep embedding");
+    visit("time_scale", c.time_scale, "factor on t before the timestep embedding");
+  }
+
+  /// Fields added since: a file without them has the defaults above.
+  template <class Config, class Visitor>
+  static void for_each_later_field(Config& c, Visitor visit) {
+    visit("feed_forward", c.feed_forward, "kind of feed-forward");
+    visit("mlp_hidden", c.mlp_hidden, "hidden width of the dense feed-forward");
+    visit("block_router", c.block_router, "what splits a block's input by timestep");
+    visit("task_alpha", c.task_alpha, "exponent of the task windows");
+    visit("task_beta", c.task_beta, "share of channels in a task window");
+    visit("timestep_experts", c.timestep_experts, "experts per block that the timestep picks from");
+    visit("experts_per_timestep", c.experts_per_timestep, "experts that each timestep picks");
+    visit("num_timesteps", c.num_timesteps, "number of diffusion timesteps");
   }
 };
 
-/// Every field must be present and of its type, nothing else may be; throws std::invalid_argument otherwise.
+/// Every field of the first version must be present, and all of their type; nothing else may be there. Throws
+/// std::invalid_argument otherwise.
 ModelConfig config_from_json(const nlohmann::json& json);
 nlohmann::json to_json(const ModelConfig& config);
 
-/// Published and embedded configurations by name ("dit-moe-s/2-8e2a", "solids"); throws std::invalid_argument
-/// listing them.
+/// The family of a block router and a feed-forward, "dit-moe", say; empty when one of them is unknown.
+std::string family_name(std::string_view block_router, std::string_view feed_forward);
+
+/// Published and embedded configurations by name ("dit-xl/2", "dit-moe-s/2-8e2a", "switch-dit-b/2", "solids");
+/// throws std::invalid_argument listing them.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
 
 struct ParameterCount {
   int64_t total = 0;
-  int64_t activated =
-      0;  // what one token passes through: experts_per_token of the num_experts routed experts
+  int64_t activated = 0;  // what one token passes through: the chosen ones of the routed experts
 };
+/// Counted from the sizes alone; nothing is allocated.
 ParameterCount count_parameters(const ModelConfig& config);
 
 }  // namespace switchyard::dit

@@ -2,7 +2,13 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace switchyard::dit {
+
+int64_t officially_guided_channels(const ModelConfig& config) {
+  return config.integer_timesteps() ? config.in_channels : std::min<int64_t>(3, config.out_channels());
+}
 
 at::Tensor guided_forward(const DiffusionTransformer& model, const at::Tensor& x, const at::Tensor& t,
                           const at::Tensor& y, double scale, int64_t guided_channels,

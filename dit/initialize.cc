@@ -40,6 +40,10 @@ void initialize(DiffusionTransformer& model, uint64_t seed) {
     }
     target.copy_(value);
   }
+  for (auto& block : model.blocks_) {
+    block.feed_forward->initialize();
+    if (block.router) block.router->initialize();
+  }
 }
 
 }  // namespace switchyard::dit

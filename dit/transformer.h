@@ -1,59 +1,33 @@
-// The diffusion transformer: patches in, prediction out, with experts that each token picks for itself.
+// The diffusion transformer: patches in, prediction out. DiT, DTR, Switch-DiT, DiT-MoE and their combinations.
 //
-// DiT-MoE (Fei et al. 2024, "Scaling Diffusion Transformers to 16 Billion Parameters"): DiT blocks (Peebles
-// and Xie 2023) with adaLN conditioning whose feed-forward is a set of routed SwiGLU experts beside a shared
-// one.
+// DiT blocks with adaLN conditioning (Peebles and Xie 2023), assembled per configuration from a feed-forward
+// (dense, or experts that each token picks) and a block router (none, or a mask by timestep of what the block
+// works on); see dit/parts.h.
 //
-// The parameters are plain tensors. The experts of a block are stored stacked, [E, ...]; state_dict() shows
-// them under the official checkpoint's names, one view per expert.
+// The parameters are plain tensors. state_dict() shows them under the official checkpoints' names.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
-#include <map>
-#include <string>
+#include <memory>
 #include <vector>
 
 #include "dit/config.h"
-#include "kernels/experts.h"
-#include "kernels/linear.h"
-#include "kernels/routing.h"
+#include "dit/parts.h"
+#include "dit/routing_observer.h"
 
 namespace switchyard::dit {
-
-struct Linear {
-  at::Tensor weight, bias;       // [out, in], [out] or undefined
-  kernels::PackedLinear packed;  // defined after pack()
-};
 
 struct Attention {
   Linear qkv, proj;
   at::Tensor q_norm_weight, q_norm_bias, k_norm_weight, k_norm_bias;  // [head_size], only with qk_norm
 };
 
-struct MoeFeedForward {
-  Linear gate;                             // [E, D], no bias
-  at::Tensor gate_up, down;                // [E, 2H, D], [E, D, H]
-  at::Tensor shared_gate_up, shared_down;  // [2S, D], [D, S]
-  kernels::PackedExperts packed;           // defined after pack()
-  kernels::PackedSwiGlu packed_shared;
-};
-
 struct Block {
   Linear adaln;  // [6D, D]: shift, scale, gate of the attention; shift, scale, gate of the feed-forward
   Attention attention;
-  MoeFeedForward feed_forward;
-};
-
-/// Called once per block during forward with the block's index and the routing of all N * T tokens, image by
-/// image. An empty observer costs nothing.
-using RoutingObserver = std::function<void(int64_t layer, const kernels::Routing& routing)>;
-
-/// One stored tensor: its name and a place that can be rebound (to a view of a flat buffer, say).
-struct Parameter {
-  std::string name;
-  at::Tensor* tensor;
+  std::unique_ptr<FeedForward> feed_forward;
+  std::unique_ptr<BlockRouter> router;  // or none
 };
 
 class DiffusionTransformer {
@@ -68,11 +42,16 @@ class DiffusionTransformer {
 
   const ModelConfig& config() const { return config_; }
 
-  /// x [N, C, H, W], t [N] in [0, 1] for rectified flow, y [N] int64 labels 0 .. num_classes (the last: no
-  /// class)
+  /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
+  /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models with
+  /// integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      const RoutingObserver& observe = {}) const;
+
+  /// What the block routers choose at each of the num_timesteps timesteps, one entry per block; empty for models
+  /// that do not route timesteps. Probabilities [num_timesteps, timestep_experts] fp32.
+  std::vector<kernels::Routing> timestep_routing() const;
 
   /// Brings the weights into their fast form for inference. Call again after changing a parameter.
   void pack();
@@ -80,13 +59,23 @@ class DiffusionTransformer {
   /// What training moves, in a fixed order.
   std::vector<Parameter> parameters();
 
-  /// Every tensor of the official checkpoint by its name, as a view: writing into it changes the model.
-  std::map<std::string, at::Tensor> state_dict();
+  /// Every tensor that a checkpoint has to hold, by its official name, as a view: writing into it changes the
+  /// model.
+  StateDict state_dict();
+
+  /// Tensors that official checkpoints hold beside them and that the configuration determines: masks of DTR,
+  /// prior and list of timesteps of Switch-DiT.
+  StateDict derived_state() const;
 
  private:
+  friend void initialize(DiffusionTransformer& model, uint64_t seed);
+
+  template <class OnTensor, class OnPart>
+  void visit(OnTensor on_tensor, OnPart on_part);
+  at::Tensor embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const;
   at::Tensor attend(const Attention& attention, const at::Tensor& x) const;
-  at::Tensor feed_forward(const MoeFeedForward& moe, const at::Tensor& x, int64_t layer,
-                          const RoutingObserver& observe) const;
+  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& condition, int64_t layer,
+                       const RoutingObserver& observe) const;
 
   ModelConfig config_;
   at::Tensor pos_embed_;  // [1, T, D], fixed
@@ -99,7 +88,7 @@ class DiffusionTransformer {
 
 /// The published initialisation, from one seed: Xavier-uniform linear layers, zero adaLN and output layers
 /// (so that each block begins as the identity), N(0, 0.02) label and timestep embeddings, U(-1/sqrt(D),
-/// 1/sqrt(D)) router.
+/// 1/sqrt(D)) token router, zero timestep experts (so that all of the input goes through the block).
 void initialize(DiffusionTransformer& model, uint64_t seed);
 
 }  // namespace switchyard::dit

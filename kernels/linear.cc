@@ -56,10 +56,11 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias)
 namespace {
 
 at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                     std::string_view activation) {
+                     std::string_view activation,
+                     std::optional<std::string_view> algorithm = std::nullopt) {
   static const auto op = find_operator<Pointwise>("mkldnn::_linear_pointwise", "");
   return op.call(at_least_two_rows(x).contiguous(), weight, optional(bias), activation,
-                 c10::List<std::optional<at::Scalar>>(), std::nullopt);
+                 c10::List<std::optional<at::Scalar>>(), algorithm);
 }
 
 }  // namespace
@@ -72,6 +73,11 @@ at::Tensor PackedLinear::operator()(const at::Tensor& x) const {
 at::Tensor PackedLinear::swish(const at::Tensor& x) const {
   if (!is_packed_) return at::silu(linear_reference(x, weight_, bias_));
   return like_input(pointwise(as_rows(x), weight_, bias_, "swish"), x);
+}
+
+at::Tensor PackedLinear::gelu(const at::Tensor& x) const {
+  if (!is_packed_) return at::gelu(linear_reference(x, weight_, bias_), "tanh");
+  return like_input(pointwise(as_rows(x), weight_, bias_, "gelu", "tanh"), x);
 }
 
 at::Tensor PackedLinear::times(const at::Tensor& x, const at::Tensor& other) const {

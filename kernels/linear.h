@@ -1,6 +1,6 @@
 // Linear layers in the form that this processor multiplies fastest.
 //
-// PackedLinear computes y = x W^T + b and its two fused forms, for inference (no gradient). On a CPU the
+// PackedLinear computes y = x W^T + b and its fused forms, for inference (no gradient). On a CPU the
 // weight is packed once for oneDNN, which in fp32 on AMD processors is twice as fast as the MKL behind
 // at::linear, and whose rows do not depend on how many rows are multiplied with them: the reason why an image
 // does not depend on its batch. On other devices it is at::linear.
@@ -29,6 +29,7 @@ class PackedLinear {
 
   at::Tensor operator()(const at::Tensor& x) const;                      // x W^T + b
   at::Tensor swish(const at::Tensor& x) const;                           // silu(x W^T + b)
+  at::Tensor gelu(const at::Tensor& x) const;                            // gelu(x W^T + b), its tanh form
   at::Tensor times(const at::Tensor& x, const at::Tensor& other) const;  // (x W^T + b) * other
 
   bool defined() const { return weight_.defined(); }

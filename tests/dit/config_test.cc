@@ -33,14 +33,24 @@ TEST(Config, FieldsAreStoredUnderTheirNames) {
   EXPECT_EQ(json.at("prediction"), "clean_image");
 }
 
-TEST(Config, EachMissingFieldIsNamed) {
-  const auto whole = to_json(preset("tiny"));
-  for (const auto& [field, value] : whole.items()) {
+TEST(Config, EachMissingFieldOfTheFirstVersionIsNamed) {
+  auto config = preset("tiny");
+  const auto whole = to_json(config);
+  ModelConfig::for_each_first_field(config, [&](const std::string& field, const auto&, const char*) {
     auto json = whole;
     json.erase(field);
     EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { config_from_json(json); }),
                          "\"" + field + "\" is missing"));
-  }
+  });
+}
+
+TEST(Config, LaterFieldsMayBeMissing) {
+  auto config = preset("tiny");
+  auto json = to_json(config);
+  ModelConfig::for_each_later_field(config,
+                                    [&](const char* field, const auto&, const char*) { json.erase(field); });
+  ASSERT_FALSE(json.contains("block_router"));
+  EXPECT_EQ(config_from_json(json), config);
 }
 
 TEST(Config, EachFieldOfAnotherTypeIsNamed) {
@@ -78,6 +88,21 @@ TEST(Config, ValidateNamesTheField) {
   };
   const Case cases[] = {
       {"family", [](ModelConfig& c) { c.family = "dit"; }},
+      {"block_router", [](ModelConfig& c) { c.block_router = "token"; }},
+      {"feed_forward", [](ModelConfig& c) { c.feed_forward = "dense"; }},
+      {"mlp_hidden", [](ModelConfig& c) { c.mlp_hidden = 3; }},
+      {"num_timesteps", [](ModelConfig& c) { c.num_timesteps = 0; }},
+      {"mlp_hidden", [](ModelConfig& c) { c = preset("dit-s/2"), c.mlp_hidden = 0; }},
+      {"num_experts", [](ModelConfig& c) { c = preset("dit-s/2"), c.num_experts = 8; }},
+      {"task_alpha", [](ModelConfig& c) { c = preset("dtr-s/2"), c.task_alpha = 0; }},
+      {"task_beta", [](ModelConfig& c) { c = preset("dtr-s/2"), c.task_beta = 1.5; }},
+      {"task_beta", [](ModelConfig& c) { c = preset("dtr-s/2"), c.task_beta = 0.001; }},
+      {"timestep_experts", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.timestep_experts = 0; }},
+      {"experts_per_timestep", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.experts_per_timestep = 4; }},
+      {"schedule", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.schedule = "rectified_flow", c.prediction = "velocity"; }},
+      {"time_scale", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.time_scale = 1000; }},
+      {"prediction", [](ModelConfig& c) { c = preset("dit-s/2"), c.prediction = "velocity"; }},
+      {"prediction", [](ModelConfig& c) { c = preset("dit-s/2"), c.learn_sigma = false; }},
       {"schedule", [](ModelConfig& c) { c.schedule = ""; }},
       {"prediction", [](ModelConfig& c) { c.prediction = "noise"; }},
       {"input_size", [](ModelConfig& c) { c.input_size = 0; }},
@@ -117,20 +142,59 @@ TEST(Config, UnknownPresetListsTheKnown) {
   for (const auto name : preset_names()) EXPECT_TRUE(contains(message, std::string(name)));
 }
 
-// Fei et al. 2024, table 1; given to whole millions, or tenths of a billion.
+// Given to whole millions, or tenths of a billion. DiT: Peebles and Xie 2023, table 4; DiT-MoE: Fei et al. 2024,
+// table 1 (dense models activate all they have). Switch-DiT: the DiT beside, and 3 (D^2 + D) + 3 (D + 1) per block.
 TEST(Config, ParameterCountsAsPublished) {
   struct Case {
     const char* preset;
     double total, activated, unit;
   };
-  for (const auto& [name, total, activated, unit] : {Case{"dit-moe-s/2-8e2a", 199e6, 71e6, 1e6},
+  for (const auto& [name, total, activated, unit] : {Case{"dit-s/2", 33e6, 33e6, 1e6},
+                                                     {"dit-s/4", 33e6, 33e6, 1e6},
+                                                     {"dit-s/8", 33e6, 33e6, 1e6},
+                                                     {"dit-b/2", 130e6, 130e6, 1e6},
+                                                     {"dit-b/4", 130e6, 130e6, 1e6},
+                                                     {"dit-b/8", 131e6, 131e6, 1e6},
+                                                     {"dit-l/2", 458e6, 458e6, 1e6},
+                                                     {"dit-l/4", 458e6, 458e6, 1e6},
+                                                     {"dit-l/8", 459e6, 459e6, 1e6},
+                                                     {"dit-xl/2", 675e6, 675e6, 1e6},
+                                                     {"dit-xl/4", 675e6, 675e6, 1e6},
+                                                     {"dit-xl/8", 676e6, 676e6, 1e6},
+                                                     {"dit-moe-s/2-8e2a", 199e6, 71e6, 1e6},
                                                      {"dit-moe-s/2-16e2a", 369e6, 71e6, 1e6},
                                                      {"dit-moe-b/2-8e2a", 795e6, 286e6, 1e6},
                                                      {"dit-moe-l/2-8e2a", 2.8e9, 1.0e9, 1e8},
-                                                     {"dit-moe-xl/2-8e2a", 4.1e9, 1.5e9, 1e8}}) {
+                                                     {"dit-moe-xl/2-8e2a", 4.1e9, 1.5e9, 1e8},
+                                                     {"dit-moe-g/2-16e2a", 16.5e9, 3.1e9, 1e8}}) {
     const auto count = count_parameters(preset(name));
     EXPECT_NEAR(static_cast<double>(count.total), total, unit) << name;
     EXPECT_NEAR(static_cast<double>(count.activated), activated, unit) << name;
+  }
+}
+
+TEST(Config, SwitchDitIsDitAndItsRouters) {
+  for (const std::string size : {"s/2", "b/2", "l/2", "xl/2"}) {
+    const auto config = preset("switch-dit-" + size);
+    const int64_t d = config.hidden_size, expert = d * d + d;
+    const auto dense = count_parameters(preset("dit-" + size)), routed = count_parameters(config);
+    EXPECT_EQ(routed.total, dense.total + config.depth * 3 * (expert + d + 1)) << size;
+    EXPECT_EQ(routed.total - routed.activated, config.depth * expert) << size;
+    EXPECT_EQ(count_parameters(preset("dtr-" + size)).total, dense.total) << "DTR adds no parameter";
+  }
+}
+
+TEST(Config, PublishedXlAndGAreTheirSizes) {
+  struct Case {
+    const char* preset;
+    int64_t depth, width, heads;
+  };
+  for (const auto& [name, depth, width, heads] :
+       {Case{"dit-moe-xl/2-8e2a", 28, 1152, 16}, {"dit-moe-g/2-16e2a", 40, 1408, 16}, {"dit-xl/8", 28, 1152, 16}}) {
+    const auto config = preset(name);
+    EXPECT_EQ(config.depth, depth) << name;
+    EXPECT_EQ(config.hidden_size, width) << name;
+    EXPECT_EQ(config.num_heads, heads) << name;
   }
 }
 

@@ -1,13 +1,15 @@
 // One case of the reference numbers in tests/fixtures: a model, inputs, and what the official code computed
 // from them.
 //
-// A folder FIXTURES/dit_moe (or FIXTURES itself) holds for each case NAME.json (configuration and notes),
-// NAME.weights.safetensors (the official state dict) and NAME.io.safetensors (inputs and expected outputs).
-// FIXTURES is the environment's SWITCHYARD_FIXTURES, by default the folder in this repository. Nothing of a
-// case is known here: sizes, experts, steps and key styles come from its files.
+// Each of the folders FIXTURES/dit, dit_moe and switch_dit (or, where there is none of them, FIXTURES itself) holds
+// for each case NAME.json (configuration and notes), NAME.weights.safetensors (the official state dict) and
+// NAME.io.safetensors (inputs and expected outputs). FIXTURES is the environment's SWITCHYARD_FIXTURES, by default
+// the folder in this repository. Nothing of a case is known here: families, sizes, experts, steps and key styles
+// come from its files.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
 
 #include <filesystem>
 #include <map>
@@ -19,10 +21,24 @@
 
 namespace switchyard::dit {
 
-std::filesystem::path parity_folder();
+struct CaseName {
+  std::filesystem::path folder;
+  std::string name;
+  std::string topic;   // the folder's name
+  std::string family;  // as its json says; empty where that cannot be read
+  std::vector<std::string> recorded;  // the keys of its json
+};
+void PrintTo(const CaseName& name, std::ostream* out);
 
-/// The names of all cases in parity_folder(), in order; a case of which any file is there counts.
-std::vector<std::string> parity_case_names();
+/// Every case in the fixture folders, in order; a case of which any file is there counts.
+std::vector<CaseName> parity_cases();
+std::vector<CaseName> parity_cases_of(std::initializer_list<std::string_view> families);
+
+/// A name for the test of a case: letters, digits and _ alone; the index keeps names apart.
+std::string test_name(const ::testing::TestParamInfo<CaseName>& instance);
+
+/// Where cases were looked for, for messages.
+std::string searched_folders();
 
 struct ParityCase {
   std::string name;
@@ -31,7 +47,7 @@ struct ParityCase {
   std::map<std::string, at::Tensor> weights, io;
 
   /// Throws std::runtime_error or io::InputError for a missing or unreadable file, or a missing field.
-  static ParityCase load(const std::string& name);
+  static ParityCase load(const CaseName& name);
 
   /// Throws std::runtime_error naming the tensor that the case lacks.
   const at::Tensor& recorded(const std::string& tensor) const;
@@ -42,5 +58,24 @@ struct ParityCase {
 
 /// max |actual - expected| / max |expected|; infinite for another shape or a value that is not finite.
 double relative_error(const at::Tensor& actual, const at::Tensor& expected);
+
+// The limits of the fixtures' README.
+inline constexpr double kForwardLimit = 2e-5, kGradientLimit = 1e-4, kStepLimit = 2e-4;
+inline constexpr double kTie = 1e-5;  // where probabilities are nearer than this, either choice is right
+
+constexpr const char* form(bool packed) { return packed ? " (packed)" : ""; }
+
+/// A test of one case: each comparison prints its worst error beside its limit.
+class ParityTest : public ::testing::TestWithParam<CaseName> {
+ protected:
+  void SetUp() override { c_ = ParityCase::load(GetParam()); }
+
+  void expect_within(const std::string& topic, double worst, double limit) const;
+
+  /// Compares the gradients (of model.parameters(), in order) with the recorded ones, "grad.NAME".
+  void expect_gradients(const std::vector<at::Tensor>& gradients) const;
+
+  ParityCase c_;
+};
 
 }  // namespace switchyard::dit

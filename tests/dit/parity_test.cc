@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cctype>
+
 #include <cstdio>
 
 #include "dit/embedding.h"
@@ -20,34 +20,8 @@
 namespace switchyard::dit {
 namespace {
 
-constexpr double kForwardLimit = 2e-5, kGradientLimit = 1e-4, kStepLimit = 2e-4;
-constexpr double kTie = 1e-5;  // where probabilities are nearer than this, either choice is right
-
-constexpr const char* form(bool packed) { return packed ? " (packed)" : ""; }
-
-// The official code names its first three channels, whatever the model's number of channels.
-int64_t officially_guided_channels(const ModelConfig& config) {
-  return std::min<int64_t>(3, config.out_channels());
-}
-
-// The names of the stored tensors -> those of state_dict().
-std::string timm_name(std::string name) {
-  for (const auto& [flash, timm] : {std::pair{".Wqkv.", ".qkv."}, std::pair{".out_proj.", ".proj."}}) {
-    if (const auto at = name.find(flash); at != std::string::npos)
-      name.replace(at, std::string(flash).size(), timm);
-  }
-  return name;
-}
-
-class ParityTest : public ::testing::TestWithParam<std::string> {
+class MoeParityTest : public ParityTest {
  protected:
-  void SetUp() override { c_ = ParityCase::load(GetParam()); }
-
-  void expect_within(const std::string& topic, double worst, double limit) const {
-    std::printf("dit_moe/%s %s: worst %.2g (limit %.0e)\n", c_.name.c_str(), topic.c_str(), worst, limit);
-    EXPECT_LE(worst, limit) << topic;
-  }
-
   std::vector<kernels::Routing> routing_of_forward(const DiffusionTransformer& model) const {
     std::vector<kernels::Routing> layers;
     model.forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"),
@@ -59,23 +33,18 @@ class ParityTest : public ::testing::TestWithParam<std::string> {
   }
 
   void expect_recorded_routing(const std::string& topic, const std::vector<kernels::Routing>& layers) const;
-
-  ParityCase c_;
 };
 
 TEST(ParityFixtures, FolderHoldsCases) {
-  EXPECT_FALSE(parity_case_names().empty())
-      << "no case (NAME.json, NAME.weights.safetensors, NAME.io.safetensors) in " << parity_folder()
-      << " or its folder dit_moe";
+  EXPECT_FALSE(parity_cases().empty())
+      << "no case (NAME.json, NAME.weights.safetensors, NAME.io.safetensors) in " << searched_folders();
+  for (const auto& c : parity_cases())
+    EXPECT_FALSE(c.family.empty()) << (c.folder / c.name) << ".json names no family";
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    DitMoe, ParityTest, ::testing::ValuesIn(parity_case_names()), [](const auto& instance) {
-      std::string name =
-          instance.param;  // only letters, digits and _ are allowed; the index keeps names apart
-      for (char& letter : name) letter = std::isalnum(static_cast<unsigned char>(letter)) ? letter : '_';
-      return name == instance.param ? name : name + "_" + std::to_string(instance.index);
-    });
+INSTANTIATE_TEST_SUITE_P(All, ParityTest, ::testing::ValuesIn(parity_cases()), test_name);
+INSTANTIATE_TEST_SUITE_P(All, MoeParityTest, ::testing::ValuesIn(parity_cases_of({"dit-moe"})), test_name);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MoeParityTest);  // a folder may lack the family
 
 TEST_P(ParityTest, PositionEmbedding) {
   const auto expected = c_.weights.at("pos_embed");
@@ -103,7 +72,7 @@ TEST_P(ParityTest, Guidance) {
   }
 }
 
-void ParityTest::expect_recorded_routing(const std::string& topic,
+void MoeParityTest::expect_recorded_routing(const std::string& topic,
                                          const std::vector<kernels::Routing>& layers) const {
   ASSERT_EQ(static_cast<int64_t>(layers.size()), c_.config.depth);
   double worst_probability = 0, worst_weight = 0;
@@ -128,7 +97,7 @@ void ParityTest::expect_recorded_routing(const std::string& topic,
     worst_weight =
         std::max(worst_weight, relative_error(ours.gate_weights.index({clear}), weights.index({clear})));
   }
-  std::printf("dit_moe/%s %s: %ld of %ld choices differ\n", c_.name.c_str(), topic.c_str(),
+  std::printf("%s %s: %ld of %ld choices differ\n", c_.name.c_str(), topic.c_str(),
               static_cast<long>(wrong), static_cast<long>(choices));
   EXPECT_GT(choices, 0);
   EXPECT_EQ(wrong, 0) << topic;
@@ -136,14 +105,14 @@ void ParityTest::expect_recorded_routing(const std::string& topic,
   expect_within(topic + " gate weights", worst_weight, kForwardLimit);
 }
 
-TEST_P(ParityTest, RoutingInsideTheModel) {
+TEST_P(MoeParityTest, RoutingInsideTheModel) {
   const at::NoGradGuard no_grad;
   for (const bool packed : {false, true}) {
     expect_recorded_routing(std::string("routing") + form(packed), routing_of_forward(c_.model(packed)));
   }
 }
 
-TEST_P(ParityTest, RouterOnRecordedInput) {
+TEST_P(MoeParityTest, RouterOnRecordedInput) {
   std::vector<kernels::Routing> layers;
   for (int64_t layer = 0; layer < c_.config.depth; ++layer) {
     const auto input = c_.recorded("block" + std::to_string(layer) + ".gate_in").flatten(0, 1);
@@ -154,7 +123,7 @@ TEST_P(ParityTest, RouterOnRecordedInput) {
   expect_recorded_routing("router", layers);
 }
 
-TEST_P(ParityTest, TrainingStep) {
+TEST_P(MoeParityTest, TrainingStep) {
   auto model = c_.model(/*packed=*/false);
   std::vector<at::Tensor> leaves;
   for (const auto& [name, tensor] : model.parameters()) leaves.push_back(tensor->set_requires_grad(true));
@@ -169,31 +138,11 @@ TEST_P(ParityTest, TrainingStep) {
   expect_within("training loss", relative_error(mse, c_.recorded("train_mse")), kForwardLimit);
   expect_within("balance loss", relative_error(auxiliary, c_.recorded("train_aux_per_block")), kForwardLimit);
 
-  // A model whose parameters are the gradients shows them under the official names.
-  const auto gradients = torch::autograd::grad({mse + auxiliary.sum()}, leaves);
-  DiffusionTransformer gradient_model(c_.config);
-  const auto places = gradient_model.parameters();
-  for (size_t i = 0; i < places.size(); ++i) *places[i].tensor = gradients[i];
-  const auto ours = gradient_model.state_dict();
-
-  const std::string prefix = "grad.";
-  double worst = 0;
-  int compared = 0;
-  for (const auto& [name, expected] : c_.io) {
-    if (!name.starts_with(prefix)) continue;
-    const auto found = ours.find(timm_name(name.substr(prefix.size())));
-    ASSERT_NE(found, ours.end()) << name << " is not a parameter of ours";
-    const double error = relative_error(found->second, expected);
-    EXPECT_LE(error, kGradientLimit) << name;
-    worst = std::max(worst, error);
-    ++compared;
-  }
-  EXPECT_GT(compared, 0);
-  expect_within(std::to_string(compared) + " gradients", worst, kGradientLimit);
+  expect_gradients(torch::autograd::grad({mse + auxiliary.sum()}, leaves));
 }
 
 // z_t = (1 - t) x + t noise; the loss per image is the mean of (v_theta - (noise - x))^2.
-TEST_P(ParityTest, RectifiedFlowLoss) {
+TEST_P(MoeParityTest, RectifiedFlowLoss) {
   const at::NoGradGuard no_grad;
   const auto &x = c_.recorded("rf_x"), &noise = c_.recorded("rf_noise"), &t = c_.recorded("rf_t");
   const auto t_image = t.view({-1, 1, 1, 1});
@@ -207,7 +156,7 @@ TEST_P(ParityTest, RectifiedFlowLoss) {
                 kForwardLimit);
 }
 
-TEST_P(ParityTest, RectifiedFlowSampling) {
+TEST_P(MoeParityTest, RectifiedFlowSampling) {
   const at::NoGradGuard no_grad;
   const auto model = c_.model(/*packed=*/true);
   const auto &classes = c_.recorded("rf_cond"), &states = c_.recorded("rf_traj"),
@@ -254,7 +203,7 @@ TEST_P(ParityTest, RectifiedFlowSampling) {
   ASSERT_TRUE(end.has_value());
   EXPECT_GE(together, 1) << "the first step starts from the recorded noise";
   std::printf(
-      "dit_moe/%s rectified flow, running freely: together for %d of %d steps, error at the end %.2g\n",
+      "%s rectified flow, running freely: together for %d of %d steps, error at the end %.2g\n",
       c_.name.c_str(), together, steps, last);
 }
 

@@ -6,6 +6,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <cmath>
+#include <vector>
 
 #include "dit/transformer.h"
 
@@ -35,6 +36,50 @@ inline ModelConfig small_config() {
   return config;
 }
 
+inline ModelConfig small_dense_config() {
+  auto config = small_config();
+  config.family = "dit";
+  config.feed_forward = "mlp";
+  config.mlp_hidden = 128;
+  config.num_experts = config.experts_per_token = config.expert_hidden = config.shared_hidden = 0;
+  config.schedule = "linear";
+  config.prediction = "noise";
+  config.time_scale = 1;
+  return config;
+}
+
+inline ModelConfig small_task_config(ModelConfig config = small_dense_config()) {
+  config.block_router = "tasks";
+  config.task_alpha = 3;
+  config.task_beta = 0.5;
+  config.num_timesteps = 100;
+  config.schedule = "cosine";
+  config.prediction = "noise";
+  config.time_scale = 1;
+  config.family = family_name(config.block_router, config.feed_forward);
+  return config;
+}
+
+inline ModelConfig small_switch_config(ModelConfig config = small_dense_config()) {
+  config = small_task_config(config);
+  config.block_router = "timestep_experts";
+  config.task_alpha = config.task_beta = 0;
+  config.timestep_experts = 5;
+  config.experts_per_timestep = 3;
+  config.family = family_name(config.block_router, config.feed_forward);
+  return config;
+}
+
+/// One small model of every block router with every feed-forward.
+inline std::vector<ModelConfig> every_family() {
+  auto lone = small_config();  // without a shared expert
+  lone.shared_hidden = 0;
+  return {small_dense_config(),  small_config(),
+          lone,                  small_task_config(),
+          small_switch_config(), small_task_config(small_config()),
+          small_switch_config(small_config())};
+}
+
 struct Batch {
   at::Tensor x, t, y;
   Batch narrow(int64_t first, int64_t count) const {
@@ -42,9 +87,12 @@ struct Batch {
   }
 };
 
+/// Times in [0, 1) for rectified flow, else integers.
 inline Batch random_batch(const ModelConfig& c, int64_t n) {
-  return {random({n, c.in_channels, c.input_size, c.input_size}, 101),
-          at::rand({n}, at::detail::createCPUGenerator(102)), at::arange(n).remainder(c.num_classes + 1)};
+  auto t = at::rand({n}, at::detail::createCPUGenerator(102));
+  if (c.schedule != "rectified_flow") t = at::floor(t * static_cast<double>(c.num_timesteps));
+  return {random({n, c.in_channels, c.input_size, c.input_size}, 101), t,
+          at::arange(n).remainder(c.num_classes + 1)};
 }
 
 }  // namespace switchyard::dit

@@ -2,17 +2,28 @@
 #include "dit/transformer.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <set>
 
+#include "../io/scratch.h"
 #include "random_model.h"
 
 namespace switchyard::dit {
 namespace {
 
-TEST(Transformer, ParametersAreWhatIsCounted) {
+// Every block router with every feed-forward.
+class Family : public ::testing::TestWithParam<ModelConfig> {};
+INSTANTIATE_TEST_SUITE_P(Each, Family, ::testing::ValuesIn(every_family()), [](const auto& instance) {
+  std::string name = instance.param.family + "_" + std::to_string(instance.index);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+TEST_P(Family, ParametersAreWhatIsCounted) {
   for (const bool qk_norm : {false, true}) {
-    auto config = small_config();
+    auto config = GetParam();
     config.qk_norm = qk_norm;
     config.learn_sigma = qk_norm;
     DiffusionTransformer model(config);
@@ -37,14 +48,15 @@ TEST(Transformer, ActivatedParametersLackTheOtherExperts) {
             config.depth * (config.num_experts - config.experts_per_token) * expert);
 }
 
-TEST(Transformer, WritingIntoTheStateChangesTheModel) {
-  auto model = random_model(small_config());
-  const auto batch = random_batch(model.config(), 2);
+TEST_P(Family, WritingIntoTheStateChangesTheModel) {
+  auto model = random_model(GetParam());
+  const auto batch = random_batch(model.config(), 8);
   const at::NoGradGuard no_grad;
   const auto before = model.forward(batch.x, batch.t, batch.y);
   for (auto& [name, tensor] : model.state_dict()) {
     const auto kept = tensor.clone();
-    if (name.find("experts.") != std::string::npos || name.find("qkv") != std::string::npos)
+    if (name.find("experts.") != std::string::npos || name.find("qkv") != std::string::npos ||
+        name.find("f_gate") != std::string::npos)
       tensor.mul_(2);
     else
       tensor.add_(0.25);
@@ -55,8 +67,8 @@ TEST(Transformer, WritingIntoTheStateChangesTheModel) {
   EXPECT_TRUE(at::equal(model.forward(batch.x, batch.t, batch.y), before));
 }
 
-TEST(Transformer, PackedFormGivesTheSame) {
-  auto config = small_config();
+TEST_P(Family, PackedFormGivesTheSame) {
+  auto config = GetParam();
   config.qk_norm = true;
   auto model = random_model(config);
   const auto batch = random_batch(config, 3);
@@ -88,23 +100,101 @@ TEST(Transformer, RejectsInputOfAnotherSize) {
   EXPECT_ANY_THROW(model.forward(at::zeros({3, 8, 8}), t, y));
 }
 
-TEST(Transformer, ObserverSeesEveryBlockOnce) {
-  const auto model = random_model(small_config());
+// Tokens and timesteps are heard of apart, each once per block that routes them.
+TEST_P(Family, ObserverSeesEveryBlockOnce) {
+  auto model = random_model(GetParam());
   const auto& c = model.config();
   const auto batch = random_batch(c, 3);
-  std::vector<int64_t> layers;
-  model.forward(batch.x, batch.t, batch.y, [&](int64_t layer, const kernels::Routing& routing) {
-    layers.push_back(layer);
-    EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({3 * c.tokens(), c.experts_per_token}));
-    EXPECT_EQ(routing.probabilities.sizes(), at::IntArrayRef({3 * c.tokens(), c.num_experts}));
-  });
-  EXPECT_EQ(layers, (std::vector<int64_t>{0, 1}));
+  const std::vector<int64_t> every_block{0, 1}, none;
+  for (const bool packed : {false, true}) {
+    if (packed) model.pack();
+    std::vector<int64_t> token_layers, timestep_layers;
+    const auto of_tokens = [&](int64_t layer, const kernels::Routing& routing) {
+      token_layers.push_back(layer);
+      EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({3 * c.tokens(), c.experts_per_token}));
+      EXPECT_EQ(routing.probabilities.sizes(), at::IntArrayRef({3 * c.tokens(), c.num_experts}));
+    };
+    const auto of_timesteps = [&](int64_t layer, const kernels::Routing& routing) {
+      timestep_layers.push_back(layer);
+      EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({3, c.experts_per_timestep}));
+      EXPECT_EQ(routing.probabilities.sizes(), at::IntArrayRef({3, c.timestep_experts}));
+    };
+    model.forward(batch.x, batch.t, batch.y, {of_tokens, of_timesteps});
+    EXPECT_EQ(token_layers, c.routes_tokens() ? every_block : none);
+    EXPECT_EQ(timestep_layers, c.routes_timesteps() ? every_block : none);
+  }
+}
+
+TEST_P(Family, EveryParameterHasAGradient) {
+  auto model = random_model(GetParam());
+  const auto batch = random_batch(model.config(), 3);
+  std::vector<at::Tensor> leaves;
+  for (const auto& [name, tensor] : model.parameters()) leaves.push_back(tensor->set_requires_grad(true));
+  const auto loss = model.forward(batch.x, batch.t, batch.y).square().mean();
+  const auto gradients = torch::autograd::grad({loss}, leaves);
+  const auto names = model.parameters();
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    EXPECT_GT(gradients[i].abs().max().item<float>(), 0) << names[i].name;
+  }
+}
+
+TEST(Transformer, IntegerTimestepsAlone) {
+  for (const auto& config : every_family()) {
+    const auto model = random_model(config);
+    const auto batch = random_batch(config, 2);
+    for (const double t : {0.5, -1.0, static_cast<double>(config.num_timesteps), std::stod("nan"), 1e30}) {
+      const auto times = at::tensor({0.0, t}, at::kDouble);
+      if (!config.integer_timesteps()) {
+        EXPECT_NO_THROW(model.forward(batch.x, times, batch.y)) << config.family << t;
+        continue;
+      }
+      const auto message =
+          io::message_of<std::invalid_argument>([&] { model.forward(batch.x, times, batch.y); });
+      EXPECT_TRUE(io::contains(message, "integer timesteps 0 .. 99, got t[1] = ")) << message;
+    }
+  }
+}
+
+// The table over all timesteps is what a forward at each of them chooses.
+TEST(Transformer, TimestepRoutingIsThatOfTheForward) {
+  const auto model = random_model(small_switch_config());
+  const auto& c = model.config();
+  const auto x = random({1, 3, 8, 8}, 3), y = at::zeros({1}, at::kLong);
+  const auto table = model.timestep_routing();
+  ASSERT_EQ(static_cast<int64_t>(table.size()), c.depth);
+  for (const int64_t t : {int64_t{0}, int64_t{31}, c.num_timesteps - 1}) {
+    RoutingObserver observer;
+    observer.timesteps = [&](int64_t layer, const kernels::Routing& routing) {
+      EXPECT_TRUE(at::allclose(routing.probabilities[0], table[layer].probabilities[t], 1e-5, 1e-6));
+      EXPECT_TRUE(at::equal(routing.experts[0], table[layer].experts[t]));
+    };
+    model.forward(x, at::full({1}, t), y, observer);
+  }
+  EXPECT_TRUE(random_model(small_config()).timestep_routing().empty());
 }
 
 struct Numbers {
   const char* name;
   at::ScalarType dtype;
 };
+
+// Bit for bit, in the form that draws images; every family.
+TEST_P(Family, AnImageDependsOnItselfAlone) {
+  auto model = random_model(GetParam());
+  model.pack();
+  const auto batch = random_batch(model.config(), 8);
+  const at::NoGradGuard no_grad;
+  for (const bool one_time : {false, true}) {
+    const auto t = one_time ? at::full_like(batch.t, batch.t[3].item()) : batch.t;
+    const auto all = model.forward(batch.x, t, batch.y);
+    for (const auto& [first, count] : {std::pair{0, 1}, {5, 1}, {7, 1}, {0, 3}, {4, 3}}) {
+      const auto part = batch.narrow(first, count);
+      EXPECT_TRUE(at::equal(model.forward(part.x, t.narrow(0, first, count), part.y),
+                            all.narrow(0, first, count)))
+          << count << " images from " << first << ", one time " << one_time;
+    }
+  }
+}
 
 class BatchInvariance : public ::testing::TestWithParam<Numbers> {};
 INSTANTIATE_TEST_SUITE_P(Dtypes, BatchInvariance,
@@ -148,11 +238,20 @@ TEST(Initialize, IsAFunctionOfTheSeed) {
   EXPECT_FALSE(at::equal(first.at("x_embedder.proj.weight"), other.at("x_embedder.proj.weight")));
 }
 
-TEST(Initialize, OutputIsZeroAtFirst) {  // adaLN-zero and a zero output layer
-  DiffusionTransformer model(small_config());
+TEST_P(Family, OutputIsZeroAtFirst) {  // adaLN-zero and a zero output layer
+  DiffusionTransformer model(GetParam());
   initialize(model, 0);
   const auto batch = random_batch(model.config(), 2);
   EXPECT_TRUE(at::equal(model.forward(batch.x, batch.t, batch.y), at::zeros({2, 3, 8, 8})));
+}
+
+TEST(Initialize, TimestepExpertsLetAllThrough) {
+  DiffusionTransformer model(small_switch_config());
+  initialize(model, 0);
+  const auto state = model.state_dict();
+  EXPECT_EQ(state.at("routers.1.experts.w").abs().max().item<double>(), 0);
+  EXPECT_EQ(state.at("routers.1.experts.b").abs().max().item<double>(), 0);
+  EXPECT_GT(state.at("routers.1.f_gate.1.weight").abs().max().item<double>(), 0);
 }
 
 TEST(Initialize, DistributionsArePublishedOnes) {

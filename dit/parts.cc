@@ -1,0 +1,35 @@
+#include "dit/parts.h"
+
+#include <ATen/ATen.h>
+
+#include <stdexcept>
+
+namespace switchyard::dit {
+
+Linear::Linear(int64_t out, int64_t in, const at::TensorOptions& options)
+    : weight(at::empty({out, in}, options)), bias(at::empty({out}, options)) {}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const {
+  if (packed.defined()) return packed(x);
+  return kernels::linear_reference(x, weight.dim() > 2 ? weight.flatten(1) : weight, bias);
+}
+
+void Linear::pack() { packed = kernels::PackedLinear(weight.flatten(1), bias); }
+
+void Part::add_state(const std::string& prefix, StateDict& state) {
+  for (const auto& [name, tensor] : parameters(prefix)) state[name] = tensor->detach();
+}
+
+void Part::add_derived_state(const std::string&, StateDict&) const {}
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument("model configuration: " + message);
+}
+
+void require_size(const char* field, int64_t value, int64_t least, int64_t most) {
+  require(value >= least && value <= most, std::string(field) + " must be in " + std::to_string(least) +
+                                               " .. " + std::to_string(most) + ", got " +
+                                               std::to_string(value));
+}
+
+}  // namespace switchyard::dit

@@ -1,0 +1,63 @@
+#include "dit/task_masks.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+namespace switchyard::dit {
+
+at::Tensor task_windows(int64_t timesteps, int64_t width, int64_t active, double alpha) {
+  auto windows = at::zeros({timesteps, width});
+  const double last = timesteps > 1 ? static_cast<double>(timesteps - 1) : 1.0;
+  for (int64_t t = 0; t < timesteps; ++t) {
+    const double first =
+        static_cast<double>(width - active) * std::pow(static_cast<double>(t) / last, alpha);
+    windows[t].narrow(0, std::llrint(first), active).fill_(1.0);
+  }
+  return windows;
+}
+
+int64_t task_window_size(double beta, int64_t width) {
+  return static_cast<int64_t>(beta * static_cast<double>(width));
+}
+
+namespace {
+
+class TaskMasks : public BlockRouter {
+ public:
+  TaskMasks(const ModelConfig& c, const at::TensorOptions& options)
+      : windows_(task_windows(c.num_timesteps, c.hidden_size, task_window_size(c.task_beta, c.hidden_size),
+                              c.task_alpha)
+                     .to(options.device(), c10::typeMetaToScalarType(options.dtype()))) {}
+
+  at::Tensor mask(const at::Tensor& x, const TimestepInput& time, int64_t,
+                  const RoutingObserver&) const override {
+    return windows_.index_select(0, time.index).to(x.scalar_type()).unsqueeze(1);  // [N, 1, D]
+  }
+
+  void pack(const at::Tensor&) override {}
+  std::optional<kernels::Routing> route(const at::Tensor&) const override { return std::nullopt; }
+  std::vector<Parameter> parameters(const std::string&) override { return {}; }
+
+  void add_derived_state(const std::string& prefix, StateDict& state) const override {
+    state[prefix + "_unit_mapping"] = windows_.to(at::kFloat);
+  }
+
+ private:
+  at::Tensor windows_;  // [num_timesteps, D]
+};
+
+}  // namespace
+
+void validate_task_masks(const ModelConfig& c) {
+  require(c.task_alpha > 0 && c.task_alpha <= 100,
+          "task_alpha must be in (0, 100], got " + std::to_string(c.task_alpha));
+  require(c.task_beta > 0 && c.task_beta <= 1 && task_window_size(c.task_beta, c.hidden_size) >= 1,
+          "task_beta must be in (0, 1] and leave at least one channel, got " + std::to_string(c.task_beta));
+}
+
+std::unique_ptr<BlockRouter> make_task_masks(const ModelConfig& config, const at::TensorOptions& options) {
+  return std::make_unique<TaskMasks>(config, options);
+}
+
+}  // namespace switchyard::dit

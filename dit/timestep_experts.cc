@@ -1,0 +1,108 @@
+#include "dit/timestep_experts.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "dit/task_masks.h"
+#include "kernels/expert_mask.h"
+
+namespace switchyard::dit {
+namespace {
+
+class TimestepExperts : public BlockRouter {
+ public:
+  TimestepExperts(const ModelConfig& c, const at::TensorOptions& options)
+      : experts_per_timestep_(c.experts_per_timestep),
+        gate_(c.timestep_experts, c.hidden_size, options),
+        weight_(at::empty({c.timestep_experts, c.hidden_size, c.hidden_size}, options)),
+        bias_(at::empty({c.timestep_experts, c.hidden_size}, options)) {}
+
+  at::Tensor mask(const at::Tensor& x, const TimestepInput& time, int64_t layer,
+                  const RoutingObserver& observe) const override {
+    const bool packed = table_.experts.defined();
+    const auto routing = packed ? rows_of(table_, time.index) : *route(time.embedding);
+    if (observe.timesteps) observe.timesteps(layer, routing);
+    return packed ? folded_mask(x, time.index) : kernels::expert_mask(x, routing, weight_, bias_);
+  }
+
+  void pack(const at::Tensor& embeddings) override {
+    const at::NoGradGuard no_grad;
+    table_ = *route(embeddings);
+  }
+
+  // The router is discontinuous: it is always evaluated in fp32.
+  std::optional<kernels::Routing> route(const at::Tensor& embeddings) const override {
+    const auto logits = kernels::linear_reference(at::silu(embeddings.to(at::kFloat)),
+                                                  gate_.weight.to(at::kFloat), gate_.bias.to(at::kFloat));
+    return kernels::route_top_k(logits, experts_per_timestep_);
+  }
+
+  std::vector<Parameter> parameters(const std::string& prefix) override {
+    return {{prefix + "f_gate.1.weight", &gate_.weight},
+            {prefix + "f_gate.1.bias", &gate_.bias},
+            {prefix + "experts.w", &weight_},
+            {prefix + "experts.b", &bias_}};
+  }
+
+  void initialize() override {  // m = 1: the block begins as one without a router
+    weight_.zero_();
+    bias_.zero_();
+  }
+
+ private:
+  static kernels::Routing rows_of(const kernels::Routing& routing, const at::Tensor& rows) {
+    return {routing.probabilities.index_select(0, rows), routing.experts.index_select(0, rows),
+            routing.gate_weights.index_select(0, rows)};
+  }
+
+  // Images at the same timestep, mostly all of them, share one matrix. It is folded anew in each forward: that
+  // costs k D^2 of the T D^2 operations of using it, and a matrix for each of 1000 timesteps would not fit.
+  at::Tensor folded_mask(const at::Tensor& x, const at::Tensor& timesteps) const {
+    const auto cpu = timesteps.to(at::kCPU);
+    std::map<int64_t, std::vector<int64_t>> images_at;
+    for (int64_t n = 0; n < cpu.size(0); ++n) images_at[cpu[n].item<int64_t>()].push_back(n);
+    auto m = at::empty_like(x);
+    for (const auto& [t, images] : images_at) {
+      const auto folded =
+          kernels::fold_experts(table_.experts[t], table_.gate_weights[t], weight_, bias_);
+      if (images_at.size() == 1) return folded(x);
+      const auto rows = at::tensor(images, timesteps.options());
+      m.index_copy_(0, rows, folded(x.index_select(0, rows)));
+    }
+    return m;
+  }
+
+  int64_t experts_per_timestep_;
+  Linear gate_;             // [E, D]
+  at::Tensor weight_;       // [E, D, D], (in, out)
+  at::Tensor bias_;         // [E, D]
+  kernels::Routing table_;  // of every timestep; defined after pack()
+};
+
+}  // namespace
+
+at::Tensor prior_windows(const ModelConfig& c) {
+  constexpr double kAlpha = 4.0;
+  return task_windows(c.num_timesteps, c.depth * c.timestep_experts, c.depth * c.experts_per_timestep, kAlpha);
+}
+
+void validate_timestep_experts(const ModelConfig& c) {
+  require_size("timestep_experts", c.timestep_experts, 1, 1024);
+  require_size("experts_per_timestep", c.experts_per_timestep, 1, 1024);
+  require(c.experts_per_timestep <= c.timestep_experts,
+          "experts_per_timestep " + std::to_string(c.experts_per_timestep) +
+              " must be at most timestep_experts " + std::to_string(c.timestep_experts));
+}
+
+ParameterCount count_timestep_experts(const ModelConfig& c) {
+  const int64_t gate = c.timestep_experts * (c.hidden_size + 1);
+  const int64_t expert = c.hidden_size * c.hidden_size + c.hidden_size;
+  return {gate + c.timestep_experts * expert, gate + c.experts_per_timestep * expert};
+}
+
+std::unique_ptr<BlockRouter> make_timestep_experts(const ModelConfig& config,
+                                                   const at::TensorOptions& options) {
+  return std::make_unique<TimestepExperts>(config, options);
+}
+
+}  // namespace switchyard::dit

@@ -1,0 +1,37 @@
+#include "kernels/expert_mask.h"
+
+#include <ATen/ATen.h>
+
+namespace switchyard::kernels {
+
+at::Tensor expert_mask_reference(const at::Tensor& x, const Routing& routing, const at::Tensor& weight,
+                                 const at::Tensor& bias) {
+  auto m = at::ones_like(x);
+  for (int64_t e = 0; e < weight.size(0); ++e) {
+    const auto gate = (routing.gate_weights * (routing.experts == e)).sum(1);  // [N], 0 where not chosen
+    m = m + gate.to(x.scalar_type()).view({-1, 1, 1}) * (at::matmul(x, weight[e]) + bias[e]);
+  }
+  return m;
+}
+
+at::Tensor expert_mask(const at::Tensor& x, const Routing& routing, const at::Tensor& weight,
+                       const at::Tensor& bias) {
+  const int64_t n = x.size(0), experts = weight.size(0), d = weight.size(1);
+  const auto gates = at::zeros({n, experts}, routing.gate_weights.options())
+                         .scatter(1, routing.experts, routing.gate_weights)
+                         .to(x.scalar_type());                       // [N, E]
+  const auto folded = at::mm(gates, weight.flatten(1)).view({n, d, d});
+  const auto offset = at::mm(gates, bias).add(1.0).unsqueeze(1);     // [N, 1, D]
+  return at::baddbmm(offset, x, folded);
+}
+
+PackedLinear fold_experts(const at::Tensor& experts, const at::Tensor& gate_weights, const at::Tensor& weight,
+                          const at::Tensor& bias) {
+  const auto chosen = weight.index_select(0, experts).to(at::kFloat);  // [k, D, D]
+  auto folded = chosen[0] * gate_weights[0];
+  auto offset = bias.index_select(0, experts).to(at::kFloat).mul(gate_weights.unsqueeze(1)).sum(0).add(1.0);
+  for (int64_t slot = 1; slot < experts.size(0); ++slot) folded.addcmul_(chosen[slot], gate_weights[slot]);
+  return {folded.t().to(weight.scalar_type()).contiguous(), offset.to(weight.scalar_type())};
+}
+
+}  // namespace switchyard::kernels
