@@ -1,5 +1,7 @@
 #include "io/stored_zip.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -135,12 +137,40 @@ ZipEntry read_local(const Bytes& file, ZipEntry entry, std::uint64_t flags, std:
   return entry;
 }
 
-void check_overlap(std::vector<ZipEntry>& entries, const Bytes& file) {
+// Sorts by place; each entry must begin where the one before it ends.
+void check_row(std::vector<ZipEntry>& entries, std::uint64_t directory, const Bytes& file) {
   std::sort(entries.begin(), entries.end(),
             [](const ZipEntry& a, const ZipEntry& b) { return a.header < b.header; });
-  for (std::size_t i = 1; i < entries.size(); ++i)
-    if (entries[i].header < entries[i - 1].begin + entries[i - 1].size)
-      file.fail("zip entry " + quote(entries[i].name) + ": overlaps " + quote(entries[i - 1].name));
+  std::uint64_t end = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const ZipEntry& entry = entries[i];
+    const auto fail = [&](const std::string& what) {
+      file.fail("zip entry " + quote(entry.name) + ": " + what);
+    };
+    if (entry.header != end)
+      fail("expected its header at " + std::to_string(end) +
+           ", where the entry before it ends, found it at " + std::to_string(entry.header) +
+           (entry.header < end ? " (overlap)" : " (hole)"));
+    const std::uint64_t data_end = entry.begin + entry.size;
+    end = i + 1 < entries.size() ? entries[i + 1].header : directory;
+    if (!entry.has_descriptor) {
+      end = data_end;
+      continue;
+    }
+    // A checksum and two sizes of 4 or 8 bytes, after a signature or not.
+    const std::uint64_t size = end < data_end ? 0 : end - data_end;
+    if (size != 12 && size != 16 && size != 20 && size != 24)
+      fail("expected 12 to 24 bytes that repeat its size after its data, found " + std::to_string(size));
+    if (file.u32(data_end + (size % 8 == 0 ? 4 : 0)) != entry.crc)
+      fail("expected its checksum after its data once more, found another");
+  }
+  if (end != directory)
+    file.fail("expected the zip directory at " + std::to_string(end) +
+              ", where the last entry ends, found it at " + std::to_string(directory));
+}
+
+// Sorts by name.
+void check_names(std::vector<ZipEntry>& entries, const Bytes& file) {
   std::sort(entries.begin(), entries.end(),
             [](const ZipEntry& a, const ZipEntry& b) { return a.name < b.name; });
   for (std::size_t i = 1; i < entries.size(); ++i)
@@ -168,7 +198,11 @@ std::vector<ZipEntry> read_stored_zip(std::span<const std::byte> bytes, const st
     if (name_size + extra_size + comment_size > left - kCentralSize)
       file.fail("expected entry " + std::to_string(i) + " of the zip directory to end before " +
                 std::to_string(directory.end) + ", found it to be longer");
-    ZipEntry entry{file.text(at + kCentralSize, name_size), file.u32(at + 42), 0, file.u32(at + 24),
+    ZipEntry entry{file.text(at + kCentralSize, name_size),
+                   file.u32(at + 42),
+                   0,
+                   file.u32(at + 24),
+                   (flags & kSizesFollow) != 0,
                    file.u32(at + 16)};
     const auto fail = [&](const std::string& what) {
       file.fail("zip entry " + quote(entry.name) + ": " + what);
@@ -190,8 +224,17 @@ std::vector<ZipEntry> read_stored_zip(std::span<const std::byte> bytes, const st
   if (at != directory.end)
     file.fail("expected the zip directory to hold " + std::to_string(directory.entries) +
               " entries and nothing else, found " + std::to_string(directory.end - at) + " bytes more");
-  check_overlap(entries, file);
+  check_row(entries, directory.begin, file);
+  check_names(entries, file);
   return entries;
+}
+
+std::span<std::byte> checked_data(std::span<std::byte> bytes, const ZipEntry& entry,
+                                  const std::string& file) {
+  const std::span<std::byte> data = bytes.subspan(entry.begin, entry.size);
+  if (entry.crc != 0 && ::crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()) != entry.crc)
+    throw InputError(file + ": zip entry " + quote(entry.name) + ": damaged, its checksum differs");
+  return data;
 }
 
 const ZipEntry* find_entry(const std::vector<ZipEntry>& sorted, std::string_view name) {

@@ -64,17 +64,19 @@ const ZipEntry& find_pickle(const std::vector<ZipEntry>& entries, const std::str
 
 TorchValue read_zip(File& file) {
   const auto entries = read_stored_zip(file.bytes, file.name, file.budget);
-  const auto data = [&](const ZipEntry& entry) { return file.bytes.subspan(entry.begin, entry.size); };
   const ZipEntry& pickle = find_pickle(entries, file.name);
   const std::string prefix(pickle.name.substr(0, pickle.name.find('/') + 1));
-  if (const ZipEntry* order = find_entry(entries, prefix + "byteorder");
-      order != nullptr && as_text(data(*order)) != "little")
-    fail(file.name, "byteorder: expected \"little\", found " + quote(as_text(data(*order))));
+  if (const ZipEntry* entry = find_entry(entries, prefix + "byteorder"); entry != nullptr) {
+    const std::string_view order = as_text(checked_data(file.bytes, *entry, file.name));
+    if (order != "little") fail(file.name, "byteorder: expected \"little\", found " + quote(order));
+  }
 
   const std::string where = file.name + ": data.pkl";
-  const PickleGraph graph = parse_torch_pickle(data(pickle), where, 0, file.budget);
-  if (graph.size != pickle.size)
-    fail(where, "expected nothing after STOP, found " + std::to_string(pickle.size - graph.size) + " bytes");
+  const auto program = checked_data(file.bytes, pickle, file.name);
+  const PickleGraph graph = parse_torch_pickle(program, where, 0, file.budget);
+  if (graph.size != program.size())
+    fail(where,
+         "expected nothing after STOP, found " + std::to_string(program.size() - graph.size) + " bytes");
   TorchStorages storages = claimed_storages(graph, where, file.budget);
   for (auto& [key, storage] : storages) {
     const std::string name = file.name + ": storage " + quote(key);
@@ -84,7 +86,8 @@ TorchValue read_zip(File& file) {
     if (entry->size != storage.bytes())
       fail(name, "expected " + std::to_string(storage.bytes()) + " bytes as data.pkl says, found " +
                      std::to_string(entry->size));
-    storage.data = make_storage(storage, data(*entry), file.owner, name, file.budget);
+    storage.data =
+        make_storage(storage, file.bytes.subspan(entry->begin, entry->size), file.owner, name, file.budget);
   }
   return make_tree(graph, storages, where, file.budget);
 }

@@ -26,7 +26,8 @@ bool is_torch_file(const std::filesystem::path& path);
 // Tensors are on the CPU, whatever device they were saved on, without gradient, and share storage as in the
 // file. They are views of a private mapping that lives as long as any of them: nothing is read before it is
 // used, and writing to a tensor does not change the file. Storages that are not aligned in the file are
-// copied. InputError names the file, the byte, what was expected and what came; for a pickle it is the first
+// copied. Checksums are compared for data.pkl alone, since the storages' would read all of them. InputError
+// names the file, the byte, what was expected and what came; for a pickle it is the first
 // thing that is refused, and its byte is counted in data.pkl or else in the file.
 TorchValue read_torch_file(const std::filesystem::path& path);
 
