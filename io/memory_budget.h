@@ -18,7 +18,8 @@ class MemoryBudget {
   MemoryBudget(std::uint64_t file_size, std::string file)
       : limit_(std::max(kLeast, 2 * std::min(file_size, kMostFile))), left_(limit_), file_(std::move(file)) {}
 
-  // Before allocating; `use` is what for, in messages. Throws InputError where the budget is exceeded.
+  // Before allocating within a larger block; `use` is what for, in messages. Throws InputError where the
+  // budget is exceeded.
   void take(std::uint64_t bytes, const char* use) {
     if (bytes > left_)
       throw InputError(file_ + ": expected to need at most " + std::to_string(limit_) +
@@ -27,13 +28,19 @@ class MemoryBudget {
     left_ -= bytes;
   }
 
+  // Before allocating a block of its own: allocators round up and keep notes.
+  void take_block(std::uint64_t bytes, const char* use) {
+    take(bytes, use);
+    if (bytes > 0) take(16, use);
+  }
+
   // Makes room for `more` elements, growing as push_back does.
   template <class T>
   void reserve(std::vector<T>& elements, std::uint64_t more, const char* use) {
     if (more <= elements.capacity() - elements.size()) return;
     const std::uint64_t capacity = std::max<std::uint64_t>(2 * elements.capacity(), elements.size() + more);
     if (capacity > limit_ / sizeof(T)) take(limit_ + 1, use);
-    take(capacity * sizeof(T), use);
+    take_block(capacity * sizeof(T), use);
     elements.reserve(capacity);
   }
 

@@ -104,7 +104,7 @@ class Machine {
   std::vector<PickleRef> pop_last(std::size_t count) {
     if (stack_.size() - (marks_.empty() ? 0 : marks_.back()) < count)
       fail("expected " + std::to_string(count) + " values on the stack, found fewer");
-    context_.budget.take(count * sizeof(PickleRef), "containers");
+    context_.budget.take_block(count * sizeof(PickleRef), "containers");
     std::vector<PickleRef> popped(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
     return popped;
@@ -174,7 +174,7 @@ class Machine {
     const PickleRef id = pop();
     if (context_.graph[id].kind != Kind::tuple)
       fail("BINPERSID: expected a tuple that describes a storage, found " + describe(context_.graph[id]));
-    context_.budget.take(context_.graph[id].children().size() * sizeof(PickleRef), "storages");
+    context_.budget.take_block(context_.graph[id].children().size() * sizeof(PickleRef), "storages");
     context_.budget.reserve(context_.graph.storages, 1, "storages");
     const PickleRef storage = context_.add(Kind::storage, context_.graph[id].children());
     context_.graph.storages.push_back(storage);

@@ -12,7 +12,7 @@ std::string name_of(const TorchGlobal& global) {
 }
 
 PickleRef copy(PickleContext& context, Kind kind, const std::vector<PickleRef>& children) {
-  context.budget.take(children.size() * sizeof(PickleRef), "containers");
+  context.budget.take_block(children.size() * sizeof(PickleRef), "containers");
   return context.add(kind, children);
 }
 
@@ -23,7 +23,7 @@ PickleRef ordered_dict(PickleContext& context, const std::vector<PickleRef>& arg
     const PickleNode& pairs = context.graph[arguments[0]];
     if (arguments.size() > 1 || pairs.kind != Kind::list)
       context.fail("collections.OrderedDict: expected nothing or a list of pairs, found " + describe(pairs));
-    context.budget.take(2 * pairs.children().size() * sizeof(PickleRef), "containers");
+    context.budget.take_block(2 * pairs.children().size() * sizeof(PickleRef), "containers");
     for (const PickleRef ref : pairs.children()) {
       const PickleNode& pair = context.graph[ref];
       if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.children().size() != 2)
@@ -73,7 +73,7 @@ PickleRef reduce(PickleContext& context, PickleRef callee, PickleRef arguments) 
     case TorchRole::rebuild_tensor:
     case TorchRole::rebuild_tensor_v2:
     case TorchRole::rebuild_tensor_v3:
-      context.budget.take(2 * sizeof(PickleRef), "tensors");
+      context.budget.take_block(2 * sizeof(PickleRef), "tensors");
       return context.add(Kind::tensor, std::vector<PickleRef>{callee, arguments});
     case TorchRole::rebuild_parameter:
       if (given.size() < 3 || !first_is(Kind::tensor)) refuse("a tensor, requires_grad and hooks");

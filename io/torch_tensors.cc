@@ -128,7 +128,7 @@ TorchStorages claimed_storages(const PickleGraph& graph, const std::string& wher
     const std::string_view key = storage_key(graph, node);
     auto at = storages.find(key);
     if (at == storages.end()) {
-      budget.take(kObject, "storages");
+      budget.take_block(kObject, "storages");
       at = storages.emplace(key, claim).first;
     }
     if (at->second.dtype != claim.dtype || at->second.count != claim.count)
@@ -156,7 +156,7 @@ c10::Storage make_storage(const TorchStorage& claim, std::span<std::byte> bytes,
     return at::from_blob(
                bytes.data(), {count}, [owner](void*) {}, options)
         .storage();
-  budget.take(bytes.size(), "unaligned storages");
+  budget.take_block(bytes.size(), "unaligned storages");
   const at::Tensor copy = at::empty({count}, options);
   if (!bytes.empty()) std::memcpy(copy.data_ptr(), bytes.data(), bytes.size());
   return copy.storage();
@@ -201,7 +201,7 @@ at::Tensor rebuild_tensor(const PickleGraph& graph, const PickleNode& node, cons
   const std::uint64_t count =
       check_view(sizes, strides, static_cast<std::uint64_t>(offset), available, element_size, node, where);
   if (count > available) budget.take((count - available) * element_size, "tensors of repeated elements");
-  budget.take(kObject, "tensors");
+  budget.take_block(kObject, "tensors");
   const at::NoGradGuard no_grad;
   return at::empty({0}, at::dtype(dtype)).set_(storage.data, offset, sizes, strides);
 }

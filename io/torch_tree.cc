@@ -94,7 +94,7 @@ class TreeMaker {
   }
 
   std::string text(std::string_view text) {
-    budget_.take(text.size(), "texts");
+    budget_.take_block(text.size(), "texts");
     return std::string(text);
   }
 
