@@ -19,6 +19,7 @@
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/mapped_file.h"
+#include "io/text.h"
 
 namespace switchyard::io {
 namespace {
@@ -30,23 +31,37 @@ constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::size_t kMaxDimensions = 64;
 constexpr std::string_view kMetadata = "__metadata__";
 
-constexpr std::array<std::pair<std::string_view, at::ScalarType>, 15> kDtypes{{
-    {"BOOL", at::kBool},
-    {"U8", at::kByte},
-    {"I8", at::kChar},
-    {"I16", at::kShort},
-    {"U16", at::kUInt16},
-    {"I32", at::kInt},
-    {"U32", at::kUInt32},
-    {"I64", at::kLong},
-    {"U64", at::kUInt64},
-    {"F16", at::kHalf},
-    {"BF16", at::kBFloat16},
-    {"F32", at::kFloat},
-    {"F64", at::kDouble},
-    {"F8_E4M3", at::kFloat8_e4m3fn},
-    {"F8_E5M2", at::kFloat8_e5m2},
-}};
+struct Dtype {
+  std::string_view name;
+  at::ScalarType type;
+  unsigned bits;  // of one element; what is narrower than a byte lies packed in bytes of this type
+};
+
+// The first of a type is the one that it is written as.
+constexpr auto kDtypes = std::to_array<Dtype>({
+    {"BOOL", at::kBool, 8},
+    {"U8", at::kByte, 8},
+    {"I8", at::kChar, 8},
+    {"I16", at::kShort, 16},
+    {"U16", at::kUInt16, 16},
+    {"I32", at::kInt, 32},
+    {"U32", at::kUInt32, 32},
+    {"I64", at::kLong, 64},
+    {"U64", at::kUInt64, 64},
+    {"F16", at::kHalf, 16},
+    {"BF16", at::kBFloat16, 16},
+    {"F32", at::kFloat, 32},
+    {"F64", at::kDouble, 64},
+    {"C64", at::kComplexFloat, 64},
+    {"F8_E4M3", at::kFloat8_e4m3fn, 8},
+    {"F8_E5M2", at::kFloat8_e5m2, 8},
+    {"F8_E8M0", at::kFloat8_e8m0fnu, 8},
+    {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz, 8},
+    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz, 8},
+    {"F4", at::kFloat4_e2m1fn_x2, 4},
+    {"F6_E2M3", at::kByte, 6},
+    {"F6_E3M2", at::kByte, 6},
+});
 
 // One tensor as the header describes it; data is [begin, end) in bytes after the header.
 struct Entry {
@@ -55,12 +70,6 @@ struct Entry {
   std::vector<std::int64_t> shape;
   std::uint64_t begin, end;
 };
-
-// What a file says must not flood the terminal or carry control characters into it.
-std::string quoted(const std::string& text) {
-  const std::string shown = Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
-  return shown.size() <= 120 ? shown : shown.substr(0, 120) + "...";
-}
 
 std::string shown(const Json& value) {
   const std::string text = value.dump(-1, ' ', true);
@@ -72,7 +81,7 @@ std::string shown(const Json& value) {
 }
 
 [[noreturn]] void fail(const std::string& file, const std::string& tensor, const std::string& what) {
-  fail(file, "tensor " + quoted(tensor) + ": " + what);
+  fail(file, "tensor " + quote(tensor) + ": " + what);
 }
 
 // JSON parsers keep the last of two equal keys; here the second is an error, as is nesting that the format
@@ -117,7 +126,7 @@ std::map<std::string, std::string> parse_metadata(const Json& value, const std::
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string())
-      fail(file, "__metadata__: expected a string for " + quoted(key) + ", found " + shown(text));
+      fail(file, "__metadata__: expected a string for " + quote(key) + ", found " + shown(text));
     metadata.emplace(key, text.get<std::string>());
   }
   return metadata;
@@ -129,14 +138,14 @@ Entry parse_entry(const std::string& name, const Json& value, const std::string&
     if (!value.contains(field)) fail(file, name, std::string("the field ") + field + " is missing");
   for (const auto& [field, ignored] : value.items())
     if (field != "dtype" && field != "shape" && field != "data_offsets")
-      fail(file, name, "expected dtype, shape and data_offsets, found the field " + quoted(field));
+      fail(file, name, "expected dtype, shape and data_offsets, found the field " + quote(field));
 
   const Json& dtype = value["dtype"];
   const auto known =
-      std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& d) { return dtype == d.first; });
+      std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return dtype == d.name; });
   if (known == kDtypes.end()) {
     std::string names;
-    for (const auto& d : kDtypes) names += (names.empty() ? "" : " ") + std::string(d.first);
+    for (const Dtype& d : kDtypes) names.append(names.empty() ? "" : " ").append(d.name);
     fail(file, name, "dtype: expected one of " + names + ", found " + shown(dtype));
   }
 
@@ -152,20 +161,28 @@ Entry parse_entry(const std::string& name, const Json& value, const std::string&
   const Json& offsets = value["data_offsets"];
   if (!are_counts(offsets) || offsets.size() != 2 || offsets[0] > offsets[1])
     fail(file, name, "data_offsets: expected [begin, end] with 0 <= begin <= end, found " + shown(offsets));
-  Entry entry{name, known->second, {}, offsets[0].get<std::uint64_t>(), offsets[1].get<std::uint64_t>()};
+  Entry entry{name, known->type, {}, offsets[0].get<std::uint64_t>(), offsets[1].get<std::uint64_t>()};
 
   // A zero counts as one in `extent`, because strides are products of the other dimensions and must not
   // overflow either.
-  std::uint64_t bytes = c10::elementSize(entry.dtype), extent = bytes;
+  std::uint64_t bits = known->bits, extent = bits;
   constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   for (const Json& dimension : shape) {
     const auto size = dimension.get<std::uint64_t>();
     if (size > kMost || extent > kMost / std::max<std::uint64_t>(size, 1))
-      fail(file, name, "shape: " + shown(shape) + " has more than 2^63 - 1 bytes");
+      fail(file, name, "shape: " + shown(shape) + " has more than 2^63 - 1 bits");
     extent *= std::max<std::uint64_t>(size, 1);
-    bytes *= size;
+    bits *= size;
     entry.shape.push_back(static_cast<std::int64_t>(size));
   }
+  if (known->bits < 8) {
+    const auto row_bits = entry.shape.empty() ? known->bits : entry.shape.back() * known->bits;
+    if (row_bits % 8 != 0)
+      fail(file, name,
+           "shape: expected rows of whole bytes for " + dtype.get<std::string>() + ", found " + shown(shape));
+    entry.shape.back() = static_cast<std::int64_t>(row_bits / 8);
+  }
+  const std::uint64_t bytes = bits / 8;
   if (entry.end - entry.begin != bytes)
     fail(file, name,
          "data_offsets: expected " + std::to_string(bytes) + " bytes for " + dtype.get<std::string>() + " " +
@@ -258,21 +275,21 @@ void write_safetensors(const std::filesystem::path& path, const std::map<std::st
   struct Output {
     std::string name;
     at::Tensor tensor;
-    std::string_view dtype;
+    const Dtype* dtype;
   };
   std::vector<Output> outputs;
   for (const auto& [name, tensor] : tensors) {
     const auto refuse = [&name = name](const std::string& why) {
-      throw std::invalid_argument("write_safetensors: tensor " + quoted(name) + ": " + why);
+      throw std::invalid_argument("write_safetensors: tensor " + quote(name) + ": " + why);
     };
     if (name == kMetadata) refuse("the format reserves this name");
     if (!tensor.defined() || tensor.layout() != at::kStrided) refuse("expected a dense tensor");
-    const auto known =
-        std::find_if(kDtypes.begin(), kDtypes.end(),
-                     [type = tensor.scalar_type()](const auto& d) { return d.second == type; });
+    const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
+                                    [type = tensor.scalar_type()](const Dtype& d) { return d.type == type; });
     if (known == kDtypes.end())
       refuse(std::string("safetensors has no dtype ") + c10::toString(tensor.scalar_type()));
-    outputs.push_back({name, tensor, known->first});
+    if (known->bits < 8 && tensor.dim() == 0) refuse("expected at least one dimension of packed elements");
+    outputs.push_back({name, tensor, known});
   }
   std::stable_sort(outputs.begin(), outputs.end(), [](const Output& a, const Output& b) {
     return a.tensor.element_size() > b.tensor.element_size();
@@ -284,8 +301,9 @@ void write_safetensors(const std::filesystem::path& path, const std::map<std::st
   for (const Output& output : outputs) {
     const std::uint64_t begin = end;
     end += output.tensor.nbytes();
-    header[output.name] = {
-        {"dtype", output.dtype}, {"shape", output.tensor.sizes().vec()}, {"data_offsets", {begin, end}}};
+    auto shape = output.tensor.sizes().vec();
+    if (output.dtype->bits < 8) shape.back() *= 8 / output.dtype->bits;
+    header[output.name] = {{"dtype", output.dtype->name}, {"shape", shape}, {"data_offsets", {begin, end}}};
   }
   std::string text;
   try {

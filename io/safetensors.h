@@ -2,7 +2,9 @@
 //
 // Layout: 8 bytes little-endian header length N; N bytes of JSON {"name": {"dtype", "shape", "data_offsets":
 // [begin, end]}, ..., "__metadata__": {"key": "text"}}; then the tensors' bytes, row-major, without holes or
-// overlap. Dtypes: BOOL U8 I8 I16 U16 I32 U32 I64 U64 F16 BF16 F32 F64 F8_E4M3 F8_E5M2. Source: the format's
+// overlap. Dtypes: BOOL U8 I8 I16 U16 I32 U32 I64 U64 F16 BF16 F32 F64 C64 F8_E4M3 F8_E5M2 F8_E8M0
+// F8_E4M3FNUZ F8_E5M2FNUZ; F4 as libtorch's pairs, which halves the last dimension; F6_E2M3 and F6_E3M2,
+// which libtorch lacks, as their packed bytes, which makes the last dimension 3/4. Source: the format's
 // specification, https://github.com/huggingface/safetensors.
 #pragma once
 

@@ -18,10 +18,14 @@ namespace {
 
 using SafetensorsTest = Scratch;
 
-const std::vector<at::ScalarType> kAllDtypes = {at::kBool,   at::kByte,          at::kChar,       at::kShort,
-                                                at::kUInt16, at::kInt,           at::kUInt32,     at::kLong,
-                                                at::kUInt64, at::kHalf,          at::kBFloat16,   at::kFloat,
-                                                at::kDouble, at::kFloat8_e4m3fn, at::kFloat8_e5m2};
+const std::vector<at::ScalarType> kAllDtypes = {
+    at::kBool,           at::kByte,           at::kChar,
+    at::kShort,          at::kUInt16,         at::kInt,
+    at::kUInt32,         at::kLong,           at::kUInt64,
+    at::kHalf,           at::kBFloat16,       at::kFloat,
+    at::kDouble,         at::kComplexFloat,   at::kFloat8_e4m3fn,
+    at::kFloat8_e5m2,    at::kFloat8_e8m0fnu, at::kFloat8_e4m3fnuz,
+    at::kFloat8_e5m2fnuz};
 
 // Bytes that count up; 0 and 1 only for bool.
 at::Tensor counting(at::IntArrayRef shape, at::ScalarType dtype) {
@@ -131,6 +135,35 @@ TEST_F(SafetensorsTest, ReadsTheLayoutOfTheSpecification) {
   EXPECT_TRUE(at::equal(found.tensors.at("w"), at::tensor({1.5f, -2.0f})));
 }
 
+TEST_F(SafetensorsTest, PackedElementsAreReadAsTheirBytes) {
+  struct Case {
+    const char *dtype, *shape;
+    std::vector<std::int64_t> found;
+    at::ScalarType type;
+  };
+  const std::vector<Case> cases = {{"F4", "[3,4]", {3, 2}, at::kFloat4_e2m1fn_x2},
+                                   {"F4", "[12]", {6}, at::kFloat4_e2m1fn_x2},
+                                   {"F6_E2M3", "[2,4]", {2, 3}, at::kByte},
+                                   {"F6_E3M2", "[8]", {6}, at::kByte}};
+  for (const Case& c : cases) {
+    std::string bytes = with_header(std::string(R"({"w":{"dtype":")") + c.dtype + R"(","shape":)" + c.shape +
+                                        R"(,"data_offsets":[0,6]}})",
+                                    6);
+    bytes.back() = '\7';
+    const at::Tensor found = parse(bytes).tensors.at("w");
+    EXPECT_EQ(found.scalar_type(), c.type) << c.dtype;
+    EXPECT_EQ(found.sizes(), at::IntArrayRef(c.found)) << c.dtype;
+    EXPECT_EQ(raw(found), bytes.substr(bytes.size() - 6)) << c.dtype;
+  }
+}
+
+TEST_F(SafetensorsTest, PairsOfFourBitsRoundTrip) {
+  const std::map<std::string, at::Tensor> tensors = {{"w", counting({3, 5}, at::kFloat4_e2m1fn_x2)}};
+  write_safetensors(file("a"), tensors);
+  EXPECT_NE(bytes_of("a").find(R"("dtype":"F4","shape":[3,10])"), std::string::npos);
+  expect_same(read_safetensors(file("a")).tensors, tensors);
+}
+
 TEST_F(SafetensorsTest, UnalignedTensorIsCopiedWithItsValue) {
   std::string bytes = with_header(R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
                                   R"("w":{"dtype":"F64","shape":[1],"data_offsets":[1,9]}})",
@@ -203,8 +236,14 @@ std::vector<Hostile> hostile_files() {
       {"no offsets", with_header(tensor(R"("dtype":"U8","shape":[1])"), 1), "data_offsets is missing"},
       {"extra field", with_header(tensor(R"("dtype":"U8","shape":[1],"data_offsets":[0,1],"x":0)"), 1),
        "found the field \"x\""},
-      {"unknown dtype", with_header(tensor(R"("dtype":"F4","shape":[1],"data_offsets":[0,1])"), 1),
-       "found \"F4\""},
+      {"unknown dtype", with_header(tensor(R"("dtype":"F3","shape":[1],"data_offsets":[0,1])"), 1),
+       "found \"F3\""},
+      {"half a byte", with_header(tensor(R"("dtype":"F4","shape":[1],"data_offsets":[0,1])"), 1),
+       "rows of whole bytes for F4, found [1]"},
+      {"rows of half a byte", with_header(tensor(R"("dtype":"F4","shape":[2,3],"data_offsets":[0,3])"), 3),
+       "rows of whole bytes for F4, found [2,3]"},
+      {"one packed element", with_header(tensor(R"("dtype":"F6_E2M3","shape":[],"data_offsets":[0,0])")),
+       "rows of whole bytes for F6_E2M3, found []"},
       {"dtype in lower case", with_header(tensor(R"("dtype":"f32","shape":[1],"data_offsets":[0,4])"), 4),
        "found \"f32\""},
       {"dtype is a number", with_header(tensor(R"("dtype":32,"shape":[1],"data_offsets":[0,4])"), 4),
@@ -373,7 +412,7 @@ TEST_F(SafetensorsTest, MissingFileIsAnError) {
 TEST_F(SafetensorsTest, WriteRefusesWhatTheFormatLacks) {
   const std::vector<std::pair<std::string, at::Tensor>> cases = {{"__metadata__", at::zeros({1})},
                                                                  {"w", at::Tensor()},
-                                                                 {"w", at::zeros({1}, at::kComplexFloat)},
+                                                                 {"w", at::zeros({1}, at::kComplexDouble)},
                                                                  {"w", at::zeros({2, 2}).to_sparse()},
                                                                  {"\xff", at::zeros({1})}};
   for (const auto& [name, tensor] : cases)
