@@ -19,6 +19,7 @@
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/mapped_file.h"
+#include "io/text.h"
 
 namespace switchyard::io {
 namespace {
@@ -56,12 +57,6 @@ struct Entry {
   std::uint64_t begin, end;
 };
 
-// What a file says must not flood the terminal or carry control characters into it.
-std::string quoted(const std::string& text) {
-  const std::string shown = Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
-  return shown.size() <= 120 ? shown : shown.substr(0, 120) + "...";
-}
-
 std::string shown(const Json& value) {
   const std::string text = value.dump(-1, ' ', true);
   return text.size() <= 120 ? text : text.substr(0, 120) + "...";
@@ -72,7 +67,7 @@ std::string shown(const Json& value) {
 }
 
 [[noreturn]] void fail(const std::string& file, const std::string& tensor, const std::string& what) {
-  fail(file, "tensor " + quoted(tensor) + ": " + what);
+  fail(file, "tensor " + quote(tensor) + ": " + what);
 }
 
 // JSON parsers keep the last of two equal keys; here the second is an error, as is nesting that the format
@@ -117,7 +112,7 @@ std::map<std::string, std::string> parse_metadata(const Json& value, const std::
   std::map<std::string, std::string> metadata;
   for (const auto& [key, text] : value.items()) {
     if (!text.is_string())
-      fail(file, "__metadata__: expected a string for " + quoted(key) + ", found " + shown(text));
+      fail(file, "__metadata__: expected a string for " + quote(key) + ", found " + shown(text));
     metadata.emplace(key, text.get<std::string>());
   }
   return metadata;
@@ -129,7 +124,7 @@ Entry parse_entry(const std::string& name, const Json& value, const std::string&
     if (!value.contains(field)) fail(file, name, std::string("the field ") + field + " is missing");
   for (const auto& [field, ignored] : value.items())
     if (field != "dtype" && field != "shape" && field != "data_offsets")
-      fail(file, name, "expected dtype, shape and data_offsets, found the field " + quoted(field));
+      fail(file, name, "expected dtype, shape and data_offsets, found the field " + quote(field));
 
   const Json& dtype = value["dtype"];
   const auto known =
@@ -263,7 +258,7 @@ void write_safetensors(const std::filesystem::path& path, const std::map<std::st
   std::vector<Output> outputs;
   for (const auto& [name, tensor] : tensors) {
     const auto refuse = [&name = name](const std::string& why) {
-      throw std::invalid_argument("write_safetensors: tensor " + quoted(name) + ": " + why);
+      throw std::invalid_argument("write_safetensors: tensor " + quote(name) + ": " + why);
     };
     if (name == kMetadata) refuse("the format reserves this name");
     if (!tensor.defined() || tensor.layout() != at::kStrided) refuse("expected a dense tensor");

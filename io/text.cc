@@ -1,0 +1,40 @@
+#include "io/text.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+
+namespace switchyard::io {
+
+std::string quote(std::string_view text) {
+  constexpr std::size_t kMost = 120;
+  using Json = nlohmann::json;
+  const std::string shown =
+      Json(std::string(text.substr(0, kMost))).dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() <= kMost && shown.size() <= kMost) return shown;
+  return shown.substr(0, kMost) + "...";
+}
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const int more = lead < 0x80         ? 0
+                     : lead >> 5 == 0x6  ? 1
+                     : lead >> 4 == 0xE  ? 2
+                     : lead >> 3 == 0x1E ? 3
+                                         : -1;
+    if (more < 0 || text.size() - i <= static_cast<std::size_t>(more)) return false;
+    std::uint32_t point = more == 0 ? lead : lead & (0x3Fu >> more);
+    for (int k = 1; k <= more; ++k) {
+      const auto next = static_cast<unsigned char>(text[i + k]);
+      if (next >> 6 != 0x2) return false;
+      point = point << 6 | (next & 0x3Fu);
+    }
+    constexpr std::uint32_t kLeast[4] = {0, 0x80, 0x800, 0x10000};
+    if (point < kLeast[more] || point > 0x10FFFF || (point >= 0xD800 && point < 0xE000)) return false;
+    i += 1 + static_cast<std::size_t>(more);
+  }
+  return true;
+}
+
+}  // namespace switchyard::io
