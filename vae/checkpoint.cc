@@ -1,0 +1,161 @@
+#include "vae/checkpoint.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <vector>
+
+#include "io/error.h"
+#include "io/json.h"
+#include "io/mapped_file.h"
+#include "io/safetensors.h"
+#include "io/text.h"
+#include "io/torch_file.h"
+
+namespace switchyard::vae {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfig = "config.json";
+constexpr std::array kWeights{"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"};
+
+// The older attention key style -> today's, which is ours.
+std::string canonical_name(const std::string& name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kStyles{
+      {{".query.", ".to_q."}, {".key.", ".to_k."}, {".value.", ".to_v."}, {".proj_attn.", ".to_out.0."}}};
+  if (name.find(".attentions.") == name.npos) return name;
+  for (const auto& [old, now] : kStyles) {
+    if (const auto at = name.find(old); at != name.npos)
+      return std::string(name).replace(at, old.size(), now);
+  }
+  return name;
+}
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::ostringstream text;
+  text << shape;
+  return text.str();
+}
+
+[[noreturn]] void fail(const std::string& source, const std::vector<std::string>& problems) {
+  constexpr size_t kShown = 10;
+  std::string message = source + ": its tensors do not fit the autoencoder's configuration:";
+  for (size_t i = 0; i < std::min(problems.size(), kShown); ++i) message += "\n  " + problems[i];
+  if (problems.size() > kShown) message += "\n  and " + std::to_string(problems.size() - kShown) + " more";
+  throw io::InputError(message);
+}
+
+Tensors canonical_tensors(const Tensors& tensors, std::vector<std::string>& problems) {
+  Tensors canonical;
+  for (const auto& [name, tensor] : tensors) {
+    if (!canonical.emplace(canonical_name(name), tensor).second)
+      problems.push_back(io::quote(name) + " comes in both key styles");
+  }
+  return canonical;
+}
+
+// [C, C, 1, 1] where [C, C] is expected, else the tensor as it is.
+at::Tensor as_matrix(const at::Tensor& tensor, at::IntArrayRef shape) {
+  const bool is_convolution =
+      tensor.dim() == 4 && shape.size() == 2 && tensor.size(2) == 1 && tensor.size(3) == 1;
+  return is_convolution ? tensor.flatten(1) : tensor;
+}
+
+VaeConfig read_config(const fs::path& path) {
+  const io::MappedFile file(path);
+  const auto bytes = file.bytes();
+  try {
+    return config_from_json(
+        io::parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string()));
+  } catch (const std::invalid_argument& error) {
+    throw io::InputError(path.string() + ": " + error.what());
+  }
+}
+
+Tensors read_torch_tensors(const fs::path& path) {
+  const auto root = io::read_torch_file(path);
+  if (!root.has_items()) throw io::InputError(path.string() + ": expected a dict of tensors");
+  // Some training programs put the state dict under this key.
+  const auto* nested = root.find("state_dict");
+  const auto& state = nested && nested->has_items() ? *nested : root;
+  Tensors tensors;
+  for (const auto& [key, value] : state.items()) {
+    if (key.kind != io::TorchValue::Kind::string || value.kind != io::TorchValue::Kind::tensor)
+      throw io::InputError(path.string() + ": expected a dict of tensors, found something else at " +
+                           io::quote(io::to_json(key).dump()));
+    tensors.emplace(key.string(), value.tensor());
+  }
+  return tensors;
+}
+
+fs::path weights_in(const fs::path& folder) {
+  for (const char* name : kWeights) {
+    if (fs::exists(folder / name)) return folder / name;
+  }
+  throw io::InputError(folder.string() + ": expected " + kWeights[0] + " or " + kWeights[1] +
+                       " in this folder, found neither");
+}
+
+}  // namespace
+
+Tensors read_tensors(const fs::path& path) {
+  return io::is_torch_file(path) ? read_torch_tensors(path) : io::read_safetensors(path).tensors;
+}
+
+Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, const std::string& source,
+                             at::ScalarType dtype) {
+  std::vector<std::string> problems;
+  const auto given = canonical_tensors(tensors, problems);
+  Tensors fitting;
+  // A first round that makes nothing compares every name and shape.
+  Autoencoder(config, [&](const std::string& name, at::IntArrayRef shape) {
+    const auto found = given.find(name);
+    if (found == given.end()) {
+      problems.push_back(name + " is missing");
+      return at::Tensor();
+    }
+    const auto tensor = as_matrix(found->second, shape);
+    if (tensor.sizes() != shape) {
+      problems.push_back(name + " has shape " + shape_text(found->second.sizes()) + ", expected " +
+                         shape_text(shape));
+    } else if (!tensor.is_floating_point()) {
+      problems.push_back(name + " holds " + toString(tensor.scalar_type()) + ", expected a float type");
+    }
+    fitting.emplace(name, tensor);
+    return at::Tensor();
+  });
+  for (const auto& [name, tensor] : given) {
+    if (!fitting.contains(name) && std::ranges::none_of(problems, [&](const std::string& problem) {
+          return problem == name + " is missing";
+        }))
+      problems.push_back(io::quote(name) + " is not part of this autoencoder");
+  }
+  if (!problems.empty()) fail(source, problems);
+  // Copies, because a mapped file may go away or be overwritten.
+  return Autoencoder(
+      config, [&](const std::string& name, at::IntArrayRef) { return fitting.at(name).clone(); }, dtype);
+}
+
+LoadedAutoencoder load_autoencoder(const fs::path& path, at::ScalarType dtype) {
+  const auto weights = fs::is_directory(path) ? weights_in(path) : path;
+  const auto config_file = weights.parent_path() / kConfig;
+  const bool has_config = fs::exists(config_file);
+  // The configuration first: it is small and says at once when this is something else.
+  auto config = has_config ? read_config(config_file) : VaeConfig{};
+  const auto tensors = read_tensors(weights);
+  if (!has_config) {
+    std::vector<std::string> problems;
+    try {
+      config = infer_config(canonical_tensors(tensors, problems));
+    } catch (const std::invalid_argument& error) {
+      throw io::InputError(weights.string() + ": " + error.what());
+    }
+  }
+  return {make_autoencoder(config, tensors, weights.string(), dtype), weights, !has_config};
+}
+
+}  // namespace switchyard::vae
