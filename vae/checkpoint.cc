@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -65,9 +66,28 @@ at::Tensor as_matrix(const at::Tensor& tensor, at::IntArrayRef shape) {
   return is_convolution ? tensor.flatten(1) : tensor;
 }
 
+// Views that repeat a few bytes of a PyTorch file could ask for any amount of memory.
+void require_as_many_bytes(const Tensors& tensors, const std::string& source) {
+  constexpr size_t kSlack = 1 << 20;
+  size_t asked = 0, held = 0;
+  std::set<const void*> storages;
+  for (const auto& [name, tensor] : tensors) {
+    asked += tensor.nbytes();
+    if (storages.insert(tensor.storage().data()).second) held += tensor.storage().nbytes();
+  }
+  if (asked > 2 * held + kSlack)
+    throw io::InputError(source +
+                         ": its tensors repeat each other's bytes: expected to copy no more than the " +
+                         std::to_string(held) + " bytes that they hold, found " + std::to_string(asked));
+}
+
 VaeConfig read_config(const fs::path& path) {
+  constexpr size_t kLongest = 1 << 20;
   const io::MappedFile file(path);
   const auto bytes = file.bytes();
+  if (bytes.size() > kLongest)
+    throw io::InputError(path.string() + ": expected at most " + std::to_string(kLongest) +
+                         " bytes of configuration, found " + std::to_string(bytes.size()));
   try {
     return config_from_json(
         io::parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string()));
@@ -92,9 +112,14 @@ Tensors read_torch_tensors(const fs::path& path) {
   return tensors;
 }
 
+bool is_there(const fs::path& path) {
+  std::error_code ignored;  // what cannot be looked at cannot be read
+  return fs::exists(path, ignored);
+}
+
 fs::path weights_in(const fs::path& folder) {
   for (const char* name : kWeights) {
-    if (fs::exists(folder / name)) return folder / name;
+    if (is_there(folder / name)) return folder / name;
   }
   throw io::InputError(folder.string() + ": expected " + kWeights[0] + " or " + kWeights[1] +
                        " in this folder, found neither");
@@ -129,21 +154,20 @@ Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, co
     return at::Tensor();
   });
   for (const auto& [name, tensor] : given) {
-    if (!fitting.contains(name) && std::ranges::none_of(problems, [&](const std::string& problem) {
-          return problem == name + " is missing";
-        }))
-      problems.push_back(io::quote(name) + " is not part of this autoencoder");
+    if (!fitting.contains(name)) problems.push_back(io::quote(name) + " is not part of this autoencoder");
   }
   if (!problems.empty()) fail(source, problems);
+  require_as_many_bytes(fitting, source);
   // Copies, because a mapped file may go away or be overwritten.
   return Autoencoder(
       config, [&](const std::string& name, at::IntArrayRef) { return fitting.at(name).clone(); }, dtype);
 }
 
 LoadedAutoencoder load_autoencoder(const fs::path& path, at::ScalarType dtype) {
-  const auto weights = fs::is_directory(path) ? weights_in(path) : path;
+  std::error_code ignored;
+  const auto weights = fs::is_directory(path, ignored) ? weights_in(path) : path;
   const auto config_file = weights.parent_path() / kConfig;
-  const bool has_config = fs::exists(config_file);
+  const bool has_config = is_there(config_file);
   // The configuration first: it is small and says at once when this is something else.
   auto config = has_config ? read_config(config_file) : VaeConfig{};
   const auto tensors = read_tensors(weights);

@@ -147,6 +147,21 @@ TEST_F(VaeCheckpoint, AHugeConfigurationAllocatesNothing) {
   EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(folder()); }), "has shape"));
 }
 
+TEST_F(VaeCheckpoint, ViewsThatRepeatFewBytesAreRefused) {
+  auto config = small_config();
+  config.block_out_channels = {128};
+  auto tensors = random_tensors(config);
+  for (auto& [name, tensor] : tensors) tensor = at::zeros({1}).expand(tensor.sizes());
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { make_autoencoder(config, tensors, "views.bin"); }),
+                       "views.bin"));
+}
+
+TEST_F(VaeCheckpoint, ALongConfigurationIsNotRead) {
+  put_model(small_config(), random_tensors(small_config()));
+  put("config.json", json_text(small_config()) + std::string(1 << 20, ' '));
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(folder()); }), "config.json"));
+}
+
 TEST_F(VaeCheckpoint, BadConfigurationsNameTheirFile) {
   io::write_safetensors(file(kWeights), random_tensors(small_config()));
   for (const char* text :
