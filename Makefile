@@ -27,8 +27,8 @@ test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSaniti
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
 
 parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
-	@SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) build/tests/dit/test_dit --gtest_filter='*Parity*' --gtest_brief=1
-	@SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) build/tests/vae/test_vae --gtest_filter='*Parity*' --gtest_brief=1
+	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \
+	  SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) $$tests --gtest_filter='*Parity*' --gtest_brief=1 || failed=1; done; exit $$failed
 
 bench: build     ## time the S/2 forward beside the plain at::linear form and the best matrix product
 	@build/bench/bench_forward

@@ -77,6 +77,18 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
   throw io::InputError(message);
 }
 
+void require_numbers_for(const ModelConfig& config, const std::map<std::string, at::Tensor>& tensors,
+                         const std::string& source) {
+  int64_t elements = 0;
+  for (const auto& [name, tensor] : tensors) elements += tensor.numel();
+  int64_t expected = count_parameters(config).total + config.tokens() * config.hidden_size;  // with pos_embed
+  if (config.integer_timesteps()) expected += config.num_timesteps * config.hidden_size;     // masks or table
+  if (expected > 2 * elements + (1 << 20)) {
+    throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) +
+                         " numbers, the file holds " + std::to_string(elements));
+  }
+}
+
 namespace {
 
 LoadedModel model_from(const io::TensorFile& file, const std::string& source, at::ScalarType dtype) {
@@ -96,16 +108,7 @@ LoadedModel model_from(const io::TensorFile& file, const std::string& source, at
   }
   try {
     auto config = config_from_json(json["config"]);
-    // What the header promises is checked against what the file holds before anything is allocated. The slack
-    // leaves it to load_state to name a tensor that is missing.
-    int64_t elements = 0;
-    for (const auto& [name, tensor] : file.tensors) elements += tensor.numel();
-    const int64_t expected =
-        count_parameters(config).total + config.tokens() * config.hidden_size;  // with pos_embed
-    if (expected > 2 * elements + (1 << 20)) {
-      throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) +
-                           " numbers, the file holds " + std::to_string(elements));
-    }
+    require_numbers_for(config, file.tensors, source);
     LoadedModel loaded{DiffusionTransformer(std::move(config), at::TensorOptions().dtype(dtype)),
                        json.contains("training") ? json["training"].dump() : "{}"};
     load_state(loaded.model, file.tensors, source);

@@ -23,6 +23,42 @@ int64_t task_window_size(double beta, int64_t width) {
 
 namespace {
 
+// The number with the fewest decimals inside [low, high].
+std::optional<double> roundest(double low, double high) {
+  if (!(low <= high)) return std::nullopt;
+  for (double unit = 1; unit <= 1e12; unit *= 10) {
+    const double number = std::ceil(low * unit) / unit;
+    if (number <= high) return number;
+  }
+  return low;
+}
+
+}  // namespace
+
+std::optional<TaskWindows> fit_task_windows(const at::Tensor& windows) {
+  const auto given = windows.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t timesteps = given.size(0), width = given.size(1);
+  const int64_t active = std::llround(given[0].sum().item<double>());
+  if (active < 1 || active > width || timesteps < 2) return std::nullopt;
+  const auto starts = given.argmax(1);  // the first of equal values
+  // (width - active) (t / last)^alpha lies within 0.5 of the start: an interval of alpha for each t in between.
+  double low = 1e-3, high = 100;
+  for (int64_t t = 1; t + 1 < timesteps && active < width; ++t) {
+    const double log_time = std::log(static_cast<double>(t) / static_cast<double>(timesteps - 1));
+    const double start = static_cast<double>(starts[t].item<int64_t>()), room = static_cast<double>(width - active);
+    low = std::max(low, std::log((start + 0.5) / room) / log_time);
+    if (start > 0) high = std::min(high, std::log((start - 0.5) / room) / log_time);
+  }
+  const auto alpha = roundest(low, high);
+  const double size = static_cast<double>(active), all = static_cast<double>(width);
+  const auto beta = roundest(size / all, std::min(1.0, std::nextafter((size + 1) / all, 0.0)));
+  if (!alpha || !beta || task_window_size(*beta, width) != active) return std::nullopt;
+  if (!at::equal(task_windows(timesteps, width, active, *alpha), given)) return std::nullopt;
+  return TaskWindows{*alpha, *beta};
+}
+
+namespace {
+
 class TaskMasks : public BlockRouter {
  public:
   TaskMasks(const ModelConfig& c, const at::TensorOptions& options)

@@ -2,6 +2,8 @@
 // uses a window of the channels, and the window moves from the first channels to the last as t grows.
 #pragma once
 
+#include <optional>
+
 #include "dit/parts.h"
 
 namespace switchyard::dit {
@@ -12,6 +14,13 @@ at::Tensor task_windows(int64_t timesteps, int64_t width, int64_t active, double
 
 /// How many of `width` channels a window holds: floor(beta * width).
 int64_t task_window_size(double beta, int64_t width);
+
+struct TaskWindows {
+  double alpha, beta;
+};
+
+/// The roundest alpha and beta whose windows are exactly these, or nothing when no alpha is.
+std::optional<TaskWindows> fit_task_windows(const at::Tensor& windows);
 
 /// The router that multiplies by them.
 void validate_task_masks(const ModelConfig& config);

@@ -1,0 +1,305 @@
+#include "dit/official_checkpoint.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <sstream>
+
+#include "dit/checkpoint.h"
+#include "dit/imagenet_classes.h"
+#include "dit/task_masks.h"
+#include "io/error.h"
+
+namespace switchyard::dit {
+namespace {
+
+// The published sizes; the width alone tells the number of heads.
+struct PublishedSize {
+  std::string_view name;
+  int64_t depth, width, heads;
+};
+constexpr std::array kPublishedSizes = {PublishedSize{"S", 12, 384, 6}, PublishedSize{"B", 12, 768, 12},
+                                        PublishedSize{"L", 24, 1024, 16}, PublishedSize{"XL", 28, 1152, 16},
+                                        PublishedSize{"G", 40, 1408, 16}};
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+class Inference {
+ public:
+  Inference(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
+            const CheckpointHints& hints, const std::string& source)
+      : tensors_(tensors), arguments_(arguments), hints_(hints), source_(source) {}
+
+  InferredConfig run() {
+    read_sizes();
+    read_feed_forward();
+    read_router();
+    read_heads();
+    c_.family = family_name(c_.block_router, c_.feed_forward);
+    from_tensors({"family"});
+    choose_objective();
+    if (c_.num_classes == 1000) {
+      c_.class_names = imagenet_class_names();
+      result_.origin["class_names"] = Origin::published;
+    }
+    try {
+      c_.validate();
+    } catch (const std::invalid_argument& error) {
+      fail(error.what());
+    }
+    return std::move(result_);
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw io::InputError(source_ + ": " + what); }
+
+  const at::Tensor* find(const std::string& name) const {
+    const auto found = tensors_.find(name);
+    return found == tensors_.end() ? nullptr : &found->second;
+  }
+
+  const at::Tensor& need(const std::string& name, int64_t dimensions) const {
+    const auto* tensor = find(name);
+    if (tensor == nullptr) fail("no tensor \"" + name + "\": not a checkpoint of a DiT, DTR, Switch-DiT or DiT-MoE model");
+    if (tensor->dim() != dimensions || tensor->numel() == 0) {
+      std::ostringstream shape;
+      shape << tensor->sizes();
+      fail(name + " has shape " + shape.str() + ", expected " + std::to_string(dimensions) + " dimensions");
+    }
+    return *tensor;
+  }
+
+  void from_tensors(std::initializer_list<const char*> fields) {
+    for (const char* field : fields) result_.origin[field] = Origin::tensors;
+  }
+
+  void read_sizes() {
+    const auto& patches = need("x_embedder.proj.weight", 4);
+    c_.hidden_size = patches.size(0);
+    c_.in_channels = patches.size(1);
+    c_.patch_size = patches.size(2);
+    const int64_t tokens = need("pos_embed", 3).size(1);
+    const int64_t side = std::llround(std::sqrt(static_cast<double>(tokens)));
+    if (side * side != tokens) fail("pos_embed has " + std::to_string(tokens) + " positions, expected a square number");
+    c_.input_size = side * c_.patch_size;
+    c_.num_classes = need("y_embedder.embedding_table.weight", 2).size(0) - 1;
+    c_.depth = 0;
+    while (find("blocks." + std::to_string(c_.depth) + ".adaLN_modulation.1.weight") != nullptr) ++c_.depth;
+    const int64_t numbers = need("final_layer.linear.weight", 2).size(0);
+    const int64_t per_patch = c_.patch_size * c_.patch_size * c_.in_channels;
+    if (numbers != per_patch && numbers != 2 * per_patch) {
+      fail("final_layer.linear.weight has " + std::to_string(numbers) + " rows, expected " +
+           std::to_string(per_patch) + " or, with a learned variance, " + std::to_string(2 * per_patch));
+    }
+    c_.learn_sigma = numbers == 2 * per_patch;
+    from_tensors({"hidden_size", "in_channels", "patch_size", "input_size", "num_classes", "depth", "learn_sigma"});
+  }
+
+  void read_feed_forward() {
+    c_.num_experts = c_.experts_per_token = c_.expert_hidden = c_.shared_hidden = c_.mlp_hidden = 0;
+    from_tensors({"feed_forward"});
+    if (find("blocks.0.moe.gate.weight") == nullptr) {
+      c_.feed_forward = "mlp";
+      c_.mlp_hidden = need("blocks.0.mlp.fc1.weight", 2).size(0);
+      return from_tensors({"mlp_hidden"});
+    }
+    c_.feed_forward = "moe";
+    c_.num_experts = need("blocks.0.moe.gate.weight", 2).size(0);
+    c_.expert_hidden = need("blocks.0.moe.experts.0.gate_proj.weight", 2).size(0);
+    if (find("blocks.0.moe.shared_experts.gate_proj.weight") != nullptr)
+      c_.shared_hidden = need("blocks.0.moe.shared_experts.gate_proj.weight", 2).size(0);
+    from_tensors({"num_experts", "expert_hidden", "shared_hidden"});
+    choose("experts_per_token", c_.experts_per_token, hints_.experts_per_token,
+           argument_integer({"num_experts_per_tok", "experts_per_token", "top_k"}),
+           std::min<int64_t>(2, c_.num_experts));
+  }
+
+  void read_router() {
+    from_tensors({"block_router"});
+    if (find("routers.0._unit_mapping") != nullptr) {
+      const auto& windows = need("routers.0._unit_mapping", 2);
+      const auto shape = fit_task_windows(windows);
+      if (!shape) fail("routers.0._unit_mapping holds no task windows of DTR");
+      c_.block_router = "tasks";
+      c_.num_timesteps = windows.size(0);
+      c_.task_alpha = shape->alpha;
+      c_.task_beta = shape->beta;
+      from_tensors({"task_alpha", "task_beta", "num_timesteps"});
+    } else if (find("routers.0.f_gate.1.weight") != nullptr) {
+      c_.block_router = "timestep_experts";
+      c_.timestep_experts = need("routers.0.f_gate.1.weight", 2).size(0);
+      from_tensors({"timestep_experts"});
+      read_timesteps();
+    }
+  }
+
+  void read_timesteps() {
+    const auto* prior = find("prior._unit_mapping");
+    std::optional<int64_t> in_prior;
+    if (prior != nullptr && prior->dim() == 2 && prior->numel() > 0 && c_.depth > 0) {
+      c_.num_timesteps = prior->size(0);
+      in_prior = std::llround((*prior)[0].to(at::kDouble).sum().item<double>()) / c_.depth;
+      from_tensors({"num_timesteps"});
+    }
+    if (in_prior && !hints_.experts_per_timestep) {
+      c_.experts_per_timestep = *in_prior;
+      return from_tensors({"experts_per_timestep"});
+    }
+    choose("experts_per_timestep", c_.experts_per_timestep, hints_.experts_per_timestep,
+           argument_integer({"k", "top_k"}), std::min<int64_t>(2, c_.timestep_experts));
+  }
+
+  void read_heads() {
+    if (const auto* norm = find("blocks.0.attn.q_norm.weight"); norm != nullptr && norm->numel() > 0) {
+      c_.qk_norm = true;
+      c_.num_heads = c_.hidden_size / norm->numel();
+      return from_tensors({"qk_norm", "num_heads"});
+    }
+    c_.qk_norm = false;
+    from_tensors({"qk_norm"});
+    const auto stored = argument_integer({"num_heads"});
+    const auto published = std::ranges::find(kPublishedSizes, c_.hidden_size, &PublishedSize::width);
+    if (hints_.num_heads || stored || published != kPublishedSizes.end()) {
+      return choose("num_heads", c_.num_heads, hints_.num_heads, stored,
+                    published != kPublishedSizes.end() ? published->heads : 1);
+    }
+    c_.num_heads = c_.hidden_size % 64 == 0 ? c_.hidden_size / 64 : 1;
+    result_.origin["num_heads"] = Origin::guessed;
+  }
+
+  template <class Value>
+  void choose(const char* field, Value& value, const std::optional<Value>& given,
+              const std::optional<Value>& stored, const Value& published) {
+    value = given ? *given : stored ? *stored : published;
+    result_.origin[field] = given ? Origin::given : stored ? Origin::arguments : Origin::published;
+  }
+
+  void choose_objective() {
+    c_.time_scale = 1;
+    // Fei et al. trained their largest models with rectified flow; DTR and Switch-DiT use the cosine schedule.
+    constexpr int64_t kWidthOfXl = 1152;
+    const std::string usual = c_.integer_timesteps()                                   ? "cosine"
+                              : c_.routes_tokens() && c_.hidden_size >= kWidthOfXl ? "rectified_flow"
+                                                                                       : "linear";
+    choose("schedule", c_.schedule, hints_.schedule, stored_schedule(), usual);
+    const bool flow = c_.schedule == "rectified_flow";
+    choose("prediction", c_.prediction, hints_.prediction, stored_prediction(flow),
+           std::string(flow ? "velocity" : c_.learn_sigma ? "noise_and_variance" : "noise"));
+    // The official code has no other choice of prediction than these two, so the schedule tells it.
+    if (result_.origin["prediction"] == Origin::published) result_.origin["prediction"] = result_.origin["schedule"];
+  }
+
+  std::optional<std::string> stored_schedule() const {
+    if (const auto flow = argument_boolean({"rf", "rectified_flow"})) {
+      if (*flow) return "rectified_flow";
+      return named_schedule().value_or("linear");  // the official code's only other choice
+    }
+    return named_schedule();
+  }
+
+  std::optional<std::string> named_schedule() const {
+    const auto text = argument_text({"noise_schedule", "schedule_name", "beta_schedule", "schedule"});
+    if (!text) return std::nullopt;
+    const auto name = lower(*text);
+    if (name.find("cos") != std::string::npos) return "cosine";
+    if (name == "scaled_linear" || name == "linear" || name == "rectified_flow") return name;
+    return std::nullopt;
+  }
+
+  std::optional<std::string> stored_prediction(bool flow) const {
+    if (flow) return std::nullopt;
+    if (argument_boolean({"predict_xstart"}).value_or(false)) return "clean_image";
+    if (argument_boolean({"predict_v"}).value_or(false)) return "v";
+    return std::nullopt;
+  }
+
+  // The first of the keys, at the top or one level down ("routing_param": {"k": 2}).
+  const nlohmann::json* argument(std::initializer_list<const char*> keys) const {
+    if (!arguments_.is_object()) return nullptr;
+    for (const char* key : keys) {
+      if (const auto found = arguments_.find(key); found != arguments_.end()) return &*found;
+      for (const auto& [name, inner] : arguments_.items()) {
+        if (!inner.is_object()) continue;
+        if (const auto found = inner.find(key); found != inner.end()) return &*found;
+      }
+    }
+    return nullptr;
+  }
+
+  std::optional<int64_t> argument_integer(std::initializer_list<const char*> keys) const {
+    const auto* value = argument(keys);
+    return value != nullptr && value->is_number_integer() ? std::optional(value->get<int64_t>()) : std::nullopt;
+  }
+
+  std::optional<std::string> argument_text(std::initializer_list<const char*> keys) const {
+    const auto* value = argument(keys);
+    return value != nullptr && value->is_string() ? std::optional(value->get<std::string>()) : std::nullopt;
+  }
+
+  std::optional<bool> argument_boolean(std::initializer_list<const char*> keys) const {
+    const auto* value = argument(keys);
+    if (value == nullptr) return std::nullopt;
+    if (value->is_boolean()) return value->get<bool>();
+    if (value->is_number_integer()) return value->get<int64_t>() != 0;
+    if (!value->is_string()) return std::nullopt;
+    return lower(value->get<std::string>()) == "true";
+  }
+
+  const std::map<std::string, at::Tensor>& tensors_;
+  const nlohmann::json& arguments_;
+  const CheckpointHints& hints_;
+  const std::string& source_;
+  InferredConfig result_;
+  ModelConfig& c_ = result_.config;
+};
+
+}  // namespace
+
+std::string_view to_string(Origin origin) {
+  switch (origin) {
+    case Origin::tensors:
+      return "from the tensors";
+    case Origin::arguments:
+      return "from the stored arguments";
+    case Origin::given:
+      return "given";
+    case Origin::published:
+      return "assumed: published use";
+    case Origin::guessed:
+      return "guessed: the file does not say";
+  }
+  return "";
+}
+
+std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::string, at::Tensor>& tensors) {
+  constexpr std::string_view kPrefix = "module.";
+  std::map<std::string, at::Tensor> stripped;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.starts_with(kPrefix)) return tensors;
+    stripped[name.substr(kPrefix.size())] = tensor;
+  }
+  return stripped;
+}
+
+InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
+                            const CheckpointHints& hints, const std::string& source) {
+  return Inference(tensors, arguments, hints, source).run();
+}
+
+OfficialModel load_official(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
+                            const CheckpointHints& hints, const std::string& source, at::ScalarType dtype) {
+  const auto named = without_module_prefix(tensors);
+  auto inferred = infer_config(named, arguments, hints, source);
+  require_numbers_for(inferred.config, named, source);
+  DiffusionTransformer model(inferred.config, at::TensorOptions().dtype(dtype));
+  load_state(model, named, source);
+  return {std::move(model), std::move(inferred)};
+}
+
+}  // namespace switchyard::dit

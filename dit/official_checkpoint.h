@@ -1,0 +1,62 @@
+// Checkpoints of the official DiT, DTR, Switch-DiT and DiT-MoE code: what the model is, from its tensors.
+//
+// Such files hold tensors and at most the arguments of the training run. Sizes follow from the tensors; the rest
+// follows from the arguments or is assumed, and every field says which.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "dit/transformer.h"
+
+namespace switchyard::dit {
+
+enum class Origin {
+  tensors,    // names, shapes and values of the tensors
+  arguments,  // the stored training arguments
+  given,      // by whoever loads it
+  published,  // what the family's published models use
+  guessed,    // the file does not say, and nothing published has this size
+};
+
+std::string_view to_string(Origin origin);  // "from the tensors", "assumed: published use", ...
+
+/// What the one who loads the file knows better.
+struct CheckpointHints {
+  std::optional<int64_t> num_heads = {}, experts_per_token = {}, experts_per_timestep = {};
+  std::optional<std::string> schedule = {}, prediction = {};
+};
+
+struct InferredConfig {
+  ModelConfig config;
+  std::map<std::string, Origin> origin;  // by field; fields that are not there have no choice
+};
+
+/// The tensors without the "module." that data-parallel training puts before every name.
+std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::string, at::Tensor>& tensors);
+
+/// `arguments` are the stored training arguments, null for none; keys that are not known are ignored, and so are values
+/// that contradict the tensors. What cannot be in the tensors: the number of heads (but for q/k norms), how many
+/// experts a token picks, and the objective. Throws io::InputError naming `source` and the first tensor that is missing
+/// or of an impossible shape, or the field whose value is impossible.
+InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
+                            const CheckpointHints& hints, const std::string& source);
+
+struct OfficialModel {
+  DiffusionTransformer model;
+  InferredConfig inferred;
+};
+
+/// The model of a checkpoint, on the CPU, computing in `dtype`. Throws io::InputError as infer_config and load_state
+/// do (missing, surplus and wrongly shaped tensors, at most ten and a count); nothing larger than the tensors is
+/// allocated.
+OfficialModel load_official(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
+                            const CheckpointHints& hints, const std::string& source,
+                            at::ScalarType dtype = at::kFloat);
+
+}  // namespace switchyard::dit
