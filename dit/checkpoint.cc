@@ -3,17 +3,13 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "io/error.h"
-#include "io/json.h"
-#include "io/safetensors.h"
+#include "io/text.h"
 
 namespace switchyard::dit {
 namespace {
-
-constexpr int kVersion = 1;
 
 std::string replaced(std::string name, std::string_view from, std::string_view to) {
   const auto at = name.find(from);
@@ -42,7 +38,7 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
   std::map<std::string, at::Tensor> given;
   for (const auto& [name, tensor] : tensors) {
     if (!given.emplace(canonical_name(name), tensor).second)
-      problems.push_back(name + " comes in both key styles");
+      problems.push_back(io::quote(name) + " comes in both key styles");
   }
   for (auto& [name, target] : state) {
     const auto found = given.find(name);
@@ -62,9 +58,10 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
     if (state.contains(name)) continue;
     const auto fixed = derived.find(name);
     if (fixed == derived.end()) {
-      problems.push_back(name + " is not part of this model");
+      problems.push_back(io::quote(name) + " is not part of this model");
     } else if (fixed->second.sizes() != tensor.sizes() ||
-               !at::equal(fixed->second.to(at::kFloat), tensor.to(at::kCPU, at::kFloat))) {
+               (!fixed->second.is_meta() &&
+                !at::equal(fixed->second.to(at::kFloat), tensor.to(at::kCPU, at::kFloat)))) {
       problems.push_back(name + " is not what the configuration gives");
     }
   }
@@ -87,57 +84,6 @@ void require_numbers_for(const ModelConfig& config, const std::map<std::string, 
     throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) +
                          " numbers, the file holds " + std::to_string(elements));
   }
-}
-
-namespace {
-
-LoadedModel model_from(const io::TensorFile& file, const std::string& source, at::ScalarType dtype) {
-  const auto entry = file.metadata.find(kMetadataKey);
-  if (entry == file.metadata.end()) {
-    throw io::InputError(source + ": not a Switchyard model (no \"" + kMetadataKey +
-                         "\" entry in its metadata)");
-  }
-  const auto json = io::parse_json(entry->second, source + ": its \"" + kMetadataKey + "\" metadata");
-  if (!json.is_object() || !json.contains("config") || !json.contains("version")) {
-    throw io::InputError(source + ": its \"" + kMetadataKey +
-                         "\" metadata is not {\"version\", \"config\", ...}");
-  }
-  if (json["version"] != kVersion) {
-    throw io::InputError(source + ": model file version " + json["version"].dump() +
-                         ", this program reads version " + std::to_string(kVersion));
-  }
-  try {
-    auto config = config_from_json(json["config"]);
-    require_numbers_for(config, file.tensors, source);
-    LoadedModel loaded{DiffusionTransformer(std::move(config), at::TensorOptions().dtype(dtype)),
-                       json.contains("training") ? json["training"].dump() : "{}"};
-    load_state(loaded.model, file.tensors, source);
-    return loaded;
-  } catch (const std::invalid_argument& error) {
-    throw io::InputError(source + ": " + error.what());
-  }
-}
-
-}  // namespace
-
-LoadedModel load_model(const std::filesystem::path& path, at::ScalarType dtype) {
-  return model_from(io::read_safetensors(path), path.string(), dtype);
-}
-
-LoadedModel load_model(std::span<const std::byte> bytes, const std::string& name, at::ScalarType dtype) {
-  // The reader's tensors could be written to; load_state only reads them.
-  const std::span<std::byte> mutable_bytes(const_cast<std::byte*>(bytes.data()), bytes.size());
-  return model_from(io::parse_safetensors(mutable_bytes, nullptr, name), name, dtype);
-}
-
-void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
-                const std::string& training_json, at::ScalarType dtype) {
-  std::map<std::string, at::Tensor> tensors;
-  for (const auto& [name, tensor] : model.state_dict()) tensors[name] = tensor.to(at::kCPU, dtype);
-  const nlohmann::json metadata = {{"version", kVersion},
-                                   {"config", to_json(model.config())},
-                                   {"training", nlohmann::json::parse(training_json)}};
-  io::write_safetensors(path, tensors, {{kMetadataKey, metadata.dump()}, {"format", "pt"}});
 }
 
 }  // namespace switchyard::dit

@@ -58,12 +58,14 @@ std::optional<std::string> probe_objective(const DiffusionTransformer& model) {
   const at::NoGradGuard no_grad;
   const auto& c = model.config();
   constexpr int64_t kImages = 4;
-  const auto z = at::randn({kImages, c.in_channels, c.input_size, c.input_size}, at::detail::createCPUGenerator(31));
+  const auto z =
+      at::randn({kImages, c.in_channels, c.input_size, c.input_size}, at::detail::createCPUGenerator(31));
   const auto label = at::full({kImages}, c.null_class(), at::kLong);
   const double power = z.square().mean().item<double>();
 
   std::vector<Objective> objectives = {{false, "noise"}, {false, "clean_image"}, {false, "v"}};
-  if (!c.integer_timesteps()) objectives.insert(objectives.end(), {{true, "velocity"}, {true, "clean_image"}});
+  if (!c.integer_timesteps())
+    objectives.insert(objectives.end(), {{true, "velocity"}, {true, "clean_image"}});
   for (const bool flow : {false, true}) {
     if (flow && c.integer_timesteps()) continue;
     for (const double place : {1.0, 0.6}) {  // pure noise, and more noise than image
@@ -73,8 +75,8 @@ std::optional<std::string> probe_objective(const DiffusionTransformer& model) {
       const double sigma = flow ? t : std::sqrt(1 - alpha * alpha);
       // A model of ours may scale the times of the flow; diffusion times reach the embedding as they are.
       const double shown = flow ? t : t / c.time_scale;
-      const auto answer =
-          model.forward(sigma * z, at::full({kImages}, shown, at::kDouble), label).narrow(1, 0, c.in_channels);
+      const auto answer = model.forward(sigma * z, at::full({kImages}, shown, at::kDouble), label)
+                              .narrow(1, 0, c.in_channels);
       for (auto& objective : objectives) {
         if (objective.flow != flow) continue;
         const double error =
@@ -94,7 +96,8 @@ std::optional<std::string> probe_objective(const DiffusionTransformer& model) {
       stated->error < kClearly * best->error)
     return std::nullopt;
   char numbers[96];
-  std::snprintf(numbers, sizeof numbers, " (relative error on noise %.2g, against %.2g)", stated->error, best->error);
+  std::snprintf(numbers, sizeof numbers, " (relative error on noise %.2g, against %.2g)", stated->error,
+                best->error);
   return "the model does not answer like " + text_of(*stated) + ", but like " + text_of(*best) + numbers;
 }
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dit/checkpoint.h"
+#include "dit/model_file.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/json.h"
@@ -78,23 +79,21 @@ class TrainingState {
   /// Takes the weights of a trained model and goes on where it ended, with an optimiser that knows nothing
   /// yet.
   void start_from(const std::filesystem::path& path) {
-    auto loaded = dit::load_model(path);
-    if (!(loaded.model.config() == master_.config())) {
+    const auto file = dit::open_model(path);
+    if (!(file.config == master_.config())) {
       throw io::InputError(path.string() + ": its configuration is not that of \"" + recipe_.model +
                            "\", which this recipe trains");
     }
-    dit::load_state(master_, loaded.model.state_dict(), path.string());
+    dit::load_state(master_, file.tensors, path.string());
     average().copy_(master());
     working_flat_->flat().copy_(master());
-    const auto training = io::parse_json(loaded.training, path.string() + ": its training record");
-    const auto images = training.is_object() && training.contains("images_seen") ? training["images_seen"]
-                                                                                 : nlohmann::json(0);
+    const auto images = file.training.value("images_seen", nlohmann::json(0));
     if (!images.is_number_integer() || images < 0 || images > recipe_.images) {
       throw io::InputError(path.string() + ": it has seen " + images.dump() + " images, expected 0 to the " +
                            std::to_string(recipe_.images) + " of this recipe");
     }
     step_ = first_step_ = images.get<int64_t>() / recipe_.batch_size;
-    provenance_["started_from"] = training;
+    provenance_["started_from"] = file.training;
   }
 
   int64_t step() const { return step_; }

@@ -15,5 +15,6 @@ void add_sample_command(CLI::App& program, char** argv);
 void add_train_command(CLI::App& program, char** argv);
 void add_dataset_command(CLI::App& program);
 void add_info_command(CLI::App& program);
+void add_convert_command(CLI::App& program);
 
 }  // namespace switchyard::app

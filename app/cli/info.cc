@@ -1,6 +1,7 @@
 // switchyard info: what a model file holds.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -9,41 +10,42 @@
 
 #include "app/commands.h"
 #include "app/model_argument.h"
+#include "app/names.h"
 
 namespace switchyard::app {
 namespace {
 
 struct Options {
-  std::filesystem::path model;
+  ModelOptions model;
   bool json = false;
 };
 
-std::string name_of(at::ScalarType dtype) {
-  std::string name = at::toString(dtype);
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return name == "float" ? "float32" : name == "half" ? "float16" : name;
-}
-
 nlohmann::json describe(const ModelArgument& argument) {
+  const auto file = argument.open();
+  dit::require_fitting_tensors(file);
   std::set<std::string> dtypes;
-  for (const auto& [name, tensor] : argument.tensors().tensors) dtypes.insert(name_of(tensor.scalar_type()));
-  const auto loaded = argument.load(at::kFloat);
-  const auto& config = loaded.model.config();
-  const auto parameters = dit::count_parameters(config);
+  for (const auto& [name, tensor] : file.tensors) dtypes.insert(dtype_name(tensor.scalar_type()));
+  const auto parameters = dit::count_parameters(file.config);
+  nlohmann::json origin = nlohmann::json::object();
+  for (const auto& [field, from] : file.origin) origin[field] = to_string(from);
   return {{"name", argument.name()},
           {"file", argument.where()},
+          {"format", file.format},
+          {"weights", file.weights},
           {"file_bytes", argument.bytes()},
           {"hash", argument.hash()},
           {"dtypes", dtypes},
           {"parameters", {{"total", parameters.total}, {"activated", parameters.activated}}},
-          {"config", dit::to_json(config)},
-          {"training", nlohmann::json::parse(loaded.training)}};
+          {"config", dit::to_json(file.config)},
+          {"origin", origin},
+          {"training", file.training},
+          {"metadata", file.metadata}};
 }
 
 std::string text_of(const nlohmann::json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_array()) return value.dump();
-  constexpr size_t kShown = 20;
+  constexpr size_t kShown = 10;
   std::string text;
   for (size_t i = 0; i < std::min(value.size(), kShown); ++i)
     text += (i == 0 ? "" : ", ") + text_of(value[i]);
@@ -63,8 +65,18 @@ void print_line(const std::string& name, const std::string& value, const std::st
   std::cout << '\n';
 }
 
+// An object as lines, objects inside it as "outer.inner".
+void print_object(const nlohmann::json& object, const std::string& prefix = "") {
+  for (const auto& [key, value] : object.items()) {
+    value.is_object() ? print_object(value, prefix + key + ".") : print_line(prefix + key, text_of(value));
+  }
+}
+
 void print_for_people(const nlohmann::json& model) {
   std::cout << text_of(model["name"]) << ": " << text_of(model["file"]) << '\n';
+  const auto weights = text_of(model["weights"]);
+  print_line("format",
+             text_of(model["format"]) + (weights.empty() ? "" : ", its weights \"" + weights + "\""));
   print_line("file", in_millions(model["file_bytes"]) + " bytes, " + text_of(model["dtypes"]) + ", hash " +
                          text_of(model["hash"]));
   print_line("parameters", in_millions(model["parameters"]["total"]) + ", of which a token passes through " +
@@ -72,17 +84,16 @@ void print_for_people(const nlohmann::json& model) {
   std::cout << "configuration\n";
   const dit::ModelConfig names;
   dit::ModelConfig::for_each_field(names, [&](const char* name, const auto&, const char* help) {
-    print_line(name, text_of(model["config"][name]), help);
+    const auto& origin = model["origin"];
+    const auto from = origin.contains(name) ? " [" + text_of(origin[name]) + "]" : "";
+    print_line(name, text_of(model["config"][name]), help + from);
   });
   std::cout << "training\n";
   if (model["training"].empty()) print_line("unknown", "the file does not say");
-  for (const auto& [key, value] : model["training"].items()) {
-    if (!value.is_object()) {
-      print_line(key, text_of(value));
-      continue;
-    }
-    for (const auto& [inner_key, inner] : value.items()) print_line(key + "." + inner_key, text_of(inner));
-  }
+  print_object(model["training"]);
+  if (model["metadata"].empty()) return;
+  std::cout << "the file's own metadata\n";
+  print_object(model["metadata"]);
 }
 
 }  // namespace
@@ -91,11 +102,12 @@ void add_info_command(CLI::App& program) {
   auto options = std::make_shared<Options>();
   auto& command =
       *program.add_subcommand("info", "Say what a model is: sizes, experts, classes, how it was trained");
-  add_model_option(command, options->model);
+  add_model_options(command, options->model, /*positional=*/true);
   command.add_flag("--json", options->json, "As JSON, for programs");
   command.footer(
-      "Example: how many parameters a token passes through\n"
-      "  switchyard info --json | jq .parameters.activated");
+      "Examples\n"
+      "  switchyard info dit-moe-s.pt                          what an official checkpoint is\n"
+      "  switchyard info --json | jq .parameters.activated     how many parameters a token passes through");
   command.callback([options] {
     const auto model = describe(ModelArgument(options->model));
     if (options->json) {

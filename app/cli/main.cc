@@ -58,6 +58,7 @@ ExitCode run(int argc, char** argv) {
   add_train_command(program, argv);
   add_dataset_command(program);
   add_info_command(program);
+  add_convert_command(program);
   try {
     program.parse(argc, argv);
     if (!program.get_subcommands().empty()) return kDone;

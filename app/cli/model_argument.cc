@@ -9,7 +9,9 @@
 #include "assets/embedded_model.h"
 #include "io/error.h"
 #include "pipeline/metadata.h"
+#include "sampler/denoiser.h"
 #include "sampler/near_misses.h"
+#include "sampler/schedule.h"
 
 namespace switchyard::app {
 namespace {
@@ -84,23 +86,46 @@ std::string ModelArgument::hash() const {
   return file_.empty() ? pipeline::model_hash(assets::embedded_model()) : pipeline::model_hash(file_);
 }
 
-dit::LoadedModel ModelArgument::load(at::ScalarType dtype) const {
-  return file_.empty() ? dit::load_model(assets::embedded_model(), "embedded model", dtype)
-                       : dit::load_model(file_, dtype);
+dit::ModelFile ModelArgument::open() const {
+  dit::OpenOptions open;
+  if (!options_.weights.empty()) open.weights = options_.weights;
+  if (!options_.objective.empty()) {
+    const auto colon = options_.objective.find(':');
+    const auto schedule = options_.objective.substr(0, colon);
+    open.hints.schedule = sampler::Schedule(schedule).name();  // throws where it is unknown
+    if (colon != std::string::npos)
+      open.hints.prediction = to_string(sampler::prediction_from_name(options_.objective.substr(colon + 1)));
+  }
+  if (options_.experts_per_token > 0) open.hints.experts_per_token = options_.experts_per_token;
+  return file_.empty() ? dit::open_model(assets::embedded_model(), "embedded model", open)
+                       : dit::open_model(file_, open);
 }
 
-io::TensorFile ModelArgument::tensors() const {
-  if (!file_.empty()) return io::read_safetensors(file_);
-  // The reader's tensors could be written to; nobody here does.
-  const auto bytes = assets::embedded_model();
-  return io::parse_safetensors({const_cast<std::byte*>(bytes.data()), bytes.size()}, nullptr,
-                               "embedded model");
-}
-
-void add_model_option(CLI::App& command, std::filesystem::path& file) {
+void add_model_options(CLI::App& command, ModelOptions& options, bool positional) {
   command
-      .add_option("--model", file, "Model file (.safetensors); default: the model embedded in the program")
-      ->type_name("FILE");
+      .add_option(
+          positional ? "--model,file" : "--model", options.file,
+          "Model file: ours, or an official checkpoint as it is (.pt, .safetensors);\ndefault: the model "
+          "embedded in the program")
+      ->type_name("FILE")
+      ->group("Model");
+  add_reading_options(command, options);
+}
+
+void add_reading_options(CLI::App& command, ModelOptions& options) {
+  const auto add = [&](const char* name, auto& value, const char* help, const char* type) {
+    command.add_option(name, value, help)->type_name(type)->group("Model");
+  };
+  add("--weights", options.weights, "Which weights of a training checkpoint: ema or model; default: ema",
+      "NAME");
+  add("--objective", options.objective,
+      "What the model was trained for, where the file does not say it or is wrong:\nrectified_flow, linear, "
+      "cosine or "
+      "scaled_linear (DDPM), with another prediction as in\nlinear:v (noise, noise_and_variance, "
+      "clean_image, v, velocity)",
+      "NAME");
+  add("--experts-per-token", options.experts_per_token,
+      "Experts that each token picks, where the file does not say it; default: 2, as published", "K");
 }
 
 std::vector<int64_t> find_classes(const dit::ModelConfig& config, const std::vector<std::string>& names) {

@@ -8,30 +8,39 @@
 #include <string>
 #include <vector>
 
-#include "dit/checkpoint.h"
-#include "io/safetensors.h"
+#include "dit/model_file.h"
 
 namespace switchyard::app {
 
+struct ModelOptions {
+  std::filesystem::path file;     // empty: the embedded model
+  std::string weights;            // "ema" or "model"; empty: ema if it is there
+  std::string objective;          // "SCHEDULE" or "SCHEDULE:PREDICTION"; empty: as the file says
+  int64_t experts_per_token = 0;  // 0: as the file says
+};
+
 class ModelArgument {
  public:
-  explicit ModelArgument(std::filesystem::path file) : file_(std::move(file)) {}  // empty: the embedded model
+  explicit ModelArgument(ModelOptions options) : options_(std::move(options)), file_(options_.file) {}
 
   std::string name() const;   // "solids"; of a file, its name without extension
   std::string where() const;  // for people: the path, or that it is embedded
   int64_t bytes() const;      // size of the file
   std::string hash() const;   // pipeline::model_hash
 
-  /// These throw io::InputError.
-  dit::LoadedModel load(at::ScalarType dtype) const;
-  io::TensorFile tensors() const;
+  /// Throws io::InputError, and std::invalid_argument, with the near misses, for an unknown objective.
+  dit::ModelFile open() const;
 
  private:
+  ModelOptions options_;
   std::filesystem::path file_;
 };
 
-/// Adds --model.
-void add_model_option(CLI::App& command, std::filesystem::path& file);
+/// Adds --model (with `positional`, also as the first argument) and the next three.
+void add_model_options(CLI::App& command, ModelOptions& options, bool positional = false);
+
+/// Adds --weights, --objective and --experts-per-token.
+void add_reading_options(CLI::App& command, ModelOptions& options);
 
 /// The labels that `names` mean, in that order, each once. A name is a class's name or a unique beginning of
 /// it (without case), its index, or "all"; no names mean all. Throws std::invalid_argument with the near

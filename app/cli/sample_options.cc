@@ -4,13 +4,14 @@
 #include <stdexcept>
 #include <tuple>
 
-#include "app/model_argument.h"
+#include "app/device.h"
 #include "app/usage.h"
 #include "io/error.h"
 #include "kernels/linear.h"
 #include "sampler/near_misses.h"
 #include "sampler/noise.h"
-#include "sampler/time_grid.h"
+#include "sampler/quality.h"
+#include "sampler/schedule.h"
 
 namespace switchyard::app {
 namespace {
@@ -42,15 +43,43 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
       ->type_name("FILE.png")
       ->group("What");
 
-  add_model_option(command, options.model);
-  command.get_option("--model")->group("How");
+  add_model_options(command, options.model);
+  command
+      .add_option("--vae", options.vae,
+                  "Decoder of a latent model: a diffusers AutoencoderKL, as a folder or its tensor file")
+      ->type_name("PATH")
+      ->group("Model");
+  command
+      .add_option(
+          "--quality", options.quality,
+          "Let solver, steps and guidance be chosen: fast, balanced or best;\noptions given here go before")
+      ->type_name("NAME")
+      ->group("How");
   command.add_option("--steps", options.steps, "Steps from noise to image, 1 to 10,000; default: 25")
       ->type_name("N")
       ->group("How");
   command
-      .add_option("--solver", options.solver,
-                  "euler, heun or midpoint (these two: twice the work per step);\ndefault: euler")
+      .add_option(
+          "--solver", options.solver,
+          "For rectified flow: euler, heun, midpoint, adams_bashforth and others; for DDPM: ddpm, ddim,\n"
+          "dpmpp_2m, dpmpp_3m, dpmpp_2m_sde, unipc and others; default: euler, dpmpp_2m")
       ->type_name("NAME")
+      ->group("How");
+  command
+      .add_option(
+          "--spacing", options.spacing,
+          "Timesteps of DDPM models: even, ddim, leading, trailing, linspace, karras, or counts such as\n"
+          "10,20,30 in place of --steps; default: as fits the solver")
+      ->type_name("NAME")
+      ->group("How");
+  command.add_option("--eta", options.eta, "Fresh noise of ddim, 0 to 1; default: 0")
+      ->type_name("ETA")
+      ->group("How");
+  command.add_option("--churn", options.churn, "Fresh noise of edm_heun (S_churn); default: 0")
+      ->type_name("S")
+      ->group("How");
+  command.add_option("--clip", options.clip, "Keep predicted clean images within -C .. C; default: 0, off")
+      ->type_name("C")
       ->group("How");
   command
       .add_option("--guidance", options.guidance,
@@ -62,12 +91,34 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
                   "Guide only at times t in LOW .. HIGH (1: noise, 0: image); default: 0 1")
       ->type_name("LOW HIGH")
       ->group("How");
+  command
+      .add_option("--guidance-kind", options.guidance_kind,
+                  "classifier_free, rescaled, cfg_zero_star or adaptive_projected; default: classifier_free")
+      ->type_name("NAME")
+      ->group("How");
+  command
+      .add_option("--guidance-channels", options.guidance_channels,
+                  "Guide the first N channels alone (official DiT-MoE samples: 3); 0: all; default: 0")
+      ->type_name("N")
+      ->group("How");
+  command
+      .add_option("--guidance-rescale", options.guidance_rescale, "Share of rescaling, 0 to 1; default: 0.7")
+      ->type_name("F")
+      ->group("How");
+  command
+      .add_option(
+          "--weak-experts", options.weak_experts,
+          "Autoguidance: guide away from the same model with N experts per token\ninstead of from no class; "
+          "default: 0, off")
+      ->type_name("N")
+      ->group("How");
   command.add_option("--shift", options.shift, "Above 1: more of the steps near the noise; default: 1")
       ->type_name("S")
       ->group("How");
   command.add_option("--dtype", options.dtype, "fp32, bf16, or auto (fp32); default: auto")
       ->type_name("NAME")
       ->group("How");
+  add_device_option(command, options.device)->group("How");
   command
       .add_option("--batch", options.batch, "Images at a time: speed and memory, never pixels; default: 16")
       ->type_name("N")
@@ -100,17 +151,62 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   command.add_flag("--quiet", options.quiet, "No progress on stderr")->group("Output");
 }
 
-pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored) {
-  auto settings = stored ? stored->settings : pipeline::Settings{};
-  if (options.solver) settings.solver = sampler::solver_from_name(*options.solver);
-  settings.steps = options.steps.value_or(settings.steps);
-  settings.shift = options.shift.value_or(settings.shift);
-  settings.guidance.scale = options.guidance.value_or(settings.guidance.scale);
+namespace {
+
+sampler::QualityChoice choose(sampler::Quality quality, const dit::ModelConfig& config) {
+  return sampler::choose(quality, sampler::Schedule(config.schedule),
+                         sampler::prediction_from_name(config.prediction));
+}
+
+void apply(const sampler::QualityChoice& choice, pipeline::Settings& settings) {
+  settings.solver = choice.solver.solver;
+  settings.eta = choice.solver.eta;
+  settings.churn = choice.solver.churn;
+  settings.steps = choice.grid.steps;
+  settings.spacing = choice.grid.spacing;
+  settings.guidance = choice.guidance;
+}
+
+}  // namespace
+
+pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
+                               const dit::ModelConfig& config, std::string& choice) {
+  pipeline::Settings settings;
+  if (options.quality) {
+    const auto chosen = choose(sampler::quality_from_name(*options.quality), config);
+    apply(chosen, settings);
+    choice = chosen.sentence;
+  } else if (stored) {
+    settings = stored->settings;
+  } else if (config.schedule != "rectified_flow") {
+    apply(choose(sampler::Quality::balanced, config), settings);
+  }
+  const auto set = [](auto& value, const auto& given) {
+    if (given) value = *given;
+  };
+  if (options.solver) {
+    const auto solver = sampler::solver_from_name(*options.solver);
+    if (solver != settings.solver) settings.spacing.clear();  // it was the other solver's
+    settings.solver = solver;
+  }
+  set(settings.steps, options.steps);
+  set(settings.spacing, options.spacing);
+  set(settings.shift, options.shift);
+  set(settings.eta, options.eta);
+  set(settings.churn.amount, options.churn);
+  set(settings.clip, options.clip);
+  set(settings.weak_experts, options.weak_experts);
+  set(settings.guidance.scale, options.guidance);
+  set(settings.guidance.rescale, options.guidance_rescale);
+  if (options.guidance_kind)
+    settings.guidance.kind = sampler::guidance_kind_from_name(*options.guidance_kind);
+  if (options.guidance_channels) settings.guidance.channels = static_cast<int>(*options.guidance_channels);
   if (options.guidance_interval) {
     std::tie(settings.guidance.t_low, settings.guidance.t_high) = *options.guidance_interval;
   }
   require_range("--steps", settings.steps, 1, kMaxSteps);
-  sampler::time_grid(settings.steps, settings.shift);
+  require_range("--guidance-channels", settings.guidance.channels, 0, config.in_channels);
+  pipeline::steps_of(config, settings);  // throws for what the model's schedule has no use for
   sampler::validate(settings.guidance);
   return settings;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/model_argument.h"
 #include "dit/config.h"
 #include "pipeline/generate.h"
 #include "pipeline/metadata.h"
@@ -17,13 +18,16 @@ namespace switchyard::app {
 
 // What is not given comes from the image of --from, or else is the default.
 struct SampleOptions {
-  std::filesystem::path model, out = ".", grid, routing, map, from;
+  ModelOptions model;
+  std::filesystem::path vae, out = ".", grid, routing, map, from;
   std::vector<std::string> classes;
   std::optional<uint64_t> seed;
   std::optional<int> steps;
-  std::optional<double> shift, guidance;
+  std::optional<double> shift, guidance, guidance_rescale, eta, churn, clip;
   std::optional<std::pair<double, double>> guidance_interval;
-  std::optional<std::string> solver, dtype;
+  std::optional<std::string> quality, solver, spacing, guidance_kind, dtype;
+  std::optional<int64_t> weak_experts, guidance_channels;
+  std::string device = "auto";
   int64_t count = 1, batch = 16, zoom = 1;
   std::optional<int64_t> columns;
   bool no_images = false, quiet = false;
@@ -38,7 +42,9 @@ void add_sample_options(CLI::App& command, SampleOptions& options);
 /// How to draw, in which dtype, and what. They throw std::invalid_argument, with the near misses, for what is
 /// unknown or out of range, and io::InputError where the image of --from asks for what the model does not
 /// have.
-pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored);
+/// Where --quality chose, `choice` becomes a sentence that says what.
+pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
+                               const dit::ModelConfig& config, std::string& choice);
 at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored);
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
                                        const dit::ModelConfig& config);

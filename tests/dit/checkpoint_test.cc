@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "../io/scratch.h"
+#include "dit/model_file.h"
 #include "io/error.h"
 #include "io/safetensors.h"
 #include "random_model.h"
@@ -29,7 +30,8 @@ class Checkpoint : public io::Scratch {
     if (stored.metadata.contains(kMetadataKey))
       stored.metadata[kMetadataKey] = json.is_string() ? json.get<std::string>() : json.dump();
     io::write_safetensors(file("spoilt.safetensors"), stored.tensors, stored.metadata);
-    const auto message = message_of<io::InputError>([&] { load_model(file("spoilt.safetensors")); });
+    const auto message =
+        message_of<io::InputError>([&] { make_model(open_model(file("spoilt.safetensors"))); });
     EXPECT_TRUE(contains(message, "spoilt.safetensors")) << "the file is named";
     return message;
   }
@@ -43,10 +45,12 @@ TEST_F(Checkpoint, RoundTrip) {
     config.class_names = {"sphere", "cube", "torus"};
     auto model = random_model(config);
     save_model(file("model.safetensors"), model, R"({"steps": 31})", dtype);
-    auto loaded = load_model(file("model.safetensors"));
-    EXPECT_EQ(loaded.model.config(), config);
-    EXPECT_EQ(nlohmann::json::parse(loaded.training), nlohmann::json::parse(R"({"steps": 31})"));
-    auto state = loaded.model.state_dict();
+    const auto opened = open_model(file("model.safetensors"));
+    EXPECT_EQ(opened.format, "Switchyard");
+    EXPECT_EQ(opened.training, nlohmann::json::parse(R"({"steps": 31})"));
+    auto loaded = make_model(opened);
+    EXPECT_EQ(loaded.config(), config);
+    auto state = loaded.state_dict();
     const auto original = model.state_dict();
     ASSERT_EQ(state.size(), original.size());
     for (const auto& [name, tensor] : original) {
@@ -58,8 +62,8 @@ TEST_F(Checkpoint, RoundTrip) {
 TEST_F(Checkpoint, LoadsInTheDtypeAskedFor) {
   auto model = random_model(small_config());
   save_model(file("model.safetensors"), model, "{}");
-  auto loaded = load_model(file("model.safetensors"), at::kBFloat16);
-  for (const auto& [name, tensor] : loaded.model.parameters())
+  auto loaded = make_model(open_model(file("model.safetensors")), at::kBFloat16);
+  for (const auto& [name, tensor] : loaded.parameters())
     EXPECT_EQ(tensor->scalar_type(), at::kBFloat16) << name;
 }
 
@@ -67,9 +71,9 @@ TEST_F(Checkpoint, LoadsFromMemoryThatGoesAway) {
   auto model = random_model(small_config());
   save_model(file("model.safetensors"), model, "{}", at::kFloat);
   auto bytes = bytes_of("model.safetensors");
-  auto loaded = load_model(std::as_bytes(std::span(bytes)), "embedded");
+  auto loaded = make_model(open_model(std::as_bytes(std::span(bytes)), "embedded"));
   bytes.assign(bytes.size(), '\xff');
-  auto state = loaded.model.state_dict();
+  auto state = loaded.state_dict();
   for (const auto& [name, tensor] : model.state_dict())
     EXPECT_TRUE(at::equal(state.at(name), tensor)) << name;
 }
@@ -77,10 +81,9 @@ TEST_F(Checkpoint, LoadsFromMemoryThatGoesAway) {
 TEST_F(Checkpoint, LoadedModelComputesTheSame) {
   auto model = random_model(small_config());
   save_model(file("model.safetensors"), model, "{}", at::kFloat);
-  const auto loaded = load_model(file("model.safetensors"));
+  const auto loaded = make_model(open_model(file("model.safetensors")));
   const auto batch = random_batch(model.config(), 2);
-  EXPECT_TRUE(
-      at::equal(loaded.model.forward(batch.x, batch.t, batch.y), model.forward(batch.x, batch.t, batch.y)));
+  EXPECT_TRUE(at::equal(loaded.forward(batch.x, batch.t, batch.y), model.forward(batch.x, batch.t, batch.y)));
 }
 
 TEST_F(Checkpoint, MissingTensorIsNamed) {
@@ -116,14 +119,52 @@ TEST_F(Checkpoint, AtMostTenProblemsAreListed) {
 }
 
 TEST_F(Checkpoint, OtherFilesAreNotOurs) {
-  EXPECT_TRUE(
-      contains(message_for([](auto& stored, auto&) { stored.metadata.clear(); }), "not a Switchyard model"));
+  EXPECT_TRUE(contains(message_for([](auto& stored, auto&) {
+                         stored.metadata.clear();
+                         stored.tensors = {{"weight", at::ones({3})}};
+                       }),
+                       "not a checkpoint of a DiT"));
   for (const char* text : {"", "{", "[]", "null", "{\"version\": 1}"}) {
     EXPECT_TRUE(
         contains(message_for([&](auto&, auto& json) { json = std::string(text); }), "metadata is not"))
         << text;
   }
   EXPECT_TRUE(contains(message_for([](auto&, auto& json) { json["config"] = 3; }), "expected a JSON object"));
+}
+
+TEST_F(Checkpoint, OfficialNamesAreEnough) {
+  auto model = random_model(small_config());
+  io::write_safetensors(file("bare.safetensors"), model.state_dict());
+  const auto opened =
+      open_model(file("bare.safetensors"), {.weights = {}, .hints = {.num_heads = model.config().num_heads}});
+  EXPECT_EQ(opened.format, "safetensors");
+  EXPECT_EQ(opened.origin.at("hidden_size"), Origin::tensors);
+  EXPECT_EQ(opened.origin.at("num_heads"), Origin::given);
+  EXPECT_EQ(opened.origin.at("schedule"), Origin::published);
+  auto state = make_model(opened).state_dict();
+  for (const auto& [name, tensor] : model.state_dict())
+    EXPECT_TRUE(at::equal(state.at(name), tensor)) << name;
+}
+
+TEST_F(Checkpoint, ObjectiveOfAFileOfOursCanBeOverridden) {
+  auto model = random_model(small_config());
+  save_model(file("model.safetensors"), model, "{}");
+  const auto opened = open_model(file("model.safetensors"),
+                                 {.weights = {}, .hints = {.schedule = "cosine", .prediction = "v"}});
+  EXPECT_EQ(opened.config.schedule, "cosine");
+  EXPECT_EQ(opened.config.prediction, "v");
+  EXPECT_EQ(opened.origin.at("schedule"), Origin::given);
+}
+
+TEST_F(Checkpoint, TensorsAreCheckedWithoutMakingTheModel) {
+  auto model = random_model(small_config());
+  auto state = model.state_dict();
+  io::write_safetensors(file("bare.safetensors"), state);
+  EXPECT_NO_THROW(require_fitting_tensors(open_model(file("bare.safetensors"))));
+  state["surplus"] = at::ones({1});
+  io::write_safetensors(file("surplus.safetensors"), state);
+  const auto opened = open_model(file("surplus.safetensors"));
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { require_fitting_tensors(opened); }), "surplus"));
 }
 
 TEST_F(Checkpoint, OtherVersionsAreNamed) {

@@ -1,0 +1,70 @@
+// switchyard convert: an official checkpoint, or a model of ours, as one safetensors file of ours.
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/commands.h"
+#include "app/model_argument.h"
+#include "app/names.h"
+#include "app/progress.h"
+#include "app/usage.h"
+#include "dit/checkpoint.h"
+#include "dit/objective_probe.h"
+
+namespace switchyard::app {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::filesystem::path out;
+  std::string dtype = "bf16";
+};
+
+void convert(const Options& options) {
+  const auto dtype = stored_dtype("--dtype", options.dtype);
+  require_writable("OUT", options.out, ".safetensors");
+  std::error_code missing;
+  if (std::filesystem::equivalent(options.model.file, options.out, missing))
+    throw std::invalid_argument("IN and OUT are the same file, " + options.out.string());
+  const ModelArgument argument(options.model);
+  const auto file = argument.open();
+  Progress progress(false);
+  progress.say(argument.where() + ": " + file.config.family + ", " + file.format);
+  for (const auto& [field, origin] : file.origin) {
+    if (origin == dit::Origin::published || origin == dit::Origin::guessed)
+      progress.say("  " + field + " = " + dit::to_json(file.config)[field].dump().substr(0, 60) + " (" +
+                   std::string(to_string(origin)) + ")");
+  }
+  auto model = dit::make_model(file);
+  if (const auto doubt = dit::probe_objective(model)) progress.warn("warning: " + *doubt);
+  auto training = file.training;
+  training["converted_from"] = {{"file", argument.name()},
+                                {"hash", argument.hash()},
+                                {"format", file.format},
+                                {"weights", file.weights}};
+  dit::save_model(options.out, model, training.dump(), dtype);
+  progress.result(options.out.string());
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& program) {
+  auto options = std::make_shared<Options>();
+  auto& command = *program.add_subcommand("convert", "Turn an official checkpoint into a model file of ours");
+  command
+      .add_option("in", options->model.file, "An official checkpoint (.pt, .safetensors) or a model of ours")
+      ->type_name("IN")
+      ->required();
+  command.add_option("out", options->out, "The file to write (.safetensors)")->type_name("OUT")->required();
+  command
+      .add_option("--dtype", options->dtype, "Number type of the tensors: fp32, bf16 or fp16; default: bf16")
+      ->type_name("NAME");
+  add_reading_options(command, options->model);
+  command.footer(
+      "Example: the averaged weights of a training checkpoint, at half their size\n"
+      "  switchyard convert 0050000.pt dit-moe-s.safetensors --weights ema");
+  command.callback([options] { convert(*options); });
+}
+
+}  // namespace switchyard::app

@@ -1,0 +1,170 @@
+#include "dit/model_file.h"
+
+#include <ATen/ATen.h>
+
+#include <stdexcept>
+
+#include "dit/checkpoint.h"
+#include "io/error.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "io/torch_file.h"
+
+namespace switchyard::dit {
+namespace {
+
+constexpr int kVersion = 1;
+
+// What whoever loads the file knows better than the file.
+void apply(const CheckpointHints& hints, ModelFile& file) {
+  const auto set = [&](const char* field, auto& value, const auto& hint) {
+    if (!hint || value == *hint) return;
+    value = *hint;
+    file.origin[field] = Origin::given;
+  };
+  set("num_heads", file.config.num_heads, hints.num_heads);
+  set("experts_per_token", file.config.experts_per_token, hints.experts_per_token);
+  set("experts_per_timestep", file.config.experts_per_timestep, hints.experts_per_timestep);
+  set("schedule", file.config.schedule, hints.schedule);
+  set("prediction", file.config.prediction, hints.prediction);
+}
+
+void read_own_metadata(const std::string& text, const OpenOptions& options, ModelFile& file) {
+  const auto json = io::parse_json(text, file.source + ": its \"" + kMetadataKey + "\" metadata");
+  if (!json.is_object() || !json.contains("config") || !json.contains("version")) {
+    throw io::InputError(file.source + ": its \"" + kMetadataKey +
+                         "\" metadata is not {\"version\", \"config\", ...}");
+  }
+  if (json["version"] != kVersion) {
+    throw io::InputError(file.source + ": model file version " + json["version"].dump() +
+                         ", this program reads version " + std::to_string(kVersion));
+  }
+  file.format = "Switchyard";
+  file.training = json.value("training", nlohmann::json::object());
+  try {
+    file.config = config_from_json(json["config"]);
+    apply(options.hints, file);
+    file.config.validate();
+  } catch (const std::invalid_argument& error) {
+    throw io::InputError(file.source + ": " + error.what());
+  }
+}
+
+void infer(const nlohmann::json& arguments, const OpenOptions& options, ModelFile& file) {
+  file.tensors = without_module_prefix(file.tensors);
+  auto inferred = infer_config(file.tensors, arguments, options.hints, file.source);
+  file.config = std::move(inferred.config);
+  file.origin = std::move(inferred.origin);
+}
+
+void require_no_choice(const OpenOptions& options, const ModelFile& file) {
+  if (!options.weights) return;
+  throw io::InputError(file.source + ": holds one set of weights, there is no \"" + *options.weights +
+                       "\" to choose");
+}
+
+ModelFile from_safetensors(io::TensorFile stored, const std::string& source, const OpenOptions& options) {
+  ModelFile file;
+  file.source = source;
+  file.tensors = std::move(stored.tensors);
+  file.training = file.metadata = nlohmann::json::object();
+  require_no_choice(options, file);
+  for (const auto& [key, text] : stored.metadata) {
+    if (key != kMetadataKey) file.metadata[key] = text;
+  }
+  if (const auto own = stored.metadata.find(kMetadataKey); own != stored.metadata.end()) {
+    read_own_metadata(own->second, options, file);
+  } else {
+    file.format = "safetensors";
+    infer(nullptr, options, file);
+  }
+  return file;
+}
+
+bool holds_tensors(const io::TorchValue& value) {
+  if (!value.has_items()) return false;
+  for (const auto& item : value.items()) {
+    if (item.value.kind == io::TorchValue::Kind::tensor) return true;
+  }
+  return false;
+}
+
+// The state dict to use: the one asked for, the averaged one, the plain one, or the file itself.
+const io::TorchValue& choose_weights(const io::TorchValue& tree, const OpenOptions& options,
+                                     ModelFile& file) {
+  constexpr const char* kKnown[] = {"ema", "model", "state_dict"};
+  std::string present;
+  for (const char* key : kKnown) {
+    const auto* state = tree.find(key);
+    if (state == nullptr || !holds_tensors(*state)) continue;
+    present += (present.empty() ? "" : ", ") + std::string(key);
+    if (!options.weights || *options.weights == key) {
+      file.weights = key;
+      return *state;
+    }
+  }
+  if (!present.empty()) {
+    throw io::InputError(file.source + ": no weights \"" + *options.weights +
+                         "\" in this file, it holds: " + present);
+  }
+  if (!holds_tensors(tree)) {
+    throw io::InputError(
+        file.source +
+        ": expected a state dict, or a training checkpoint with \"ema\" or \"model\", found no tensors");
+  }
+  require_no_choice(options, file);
+  return tree;
+}
+
+ModelFile from_torch(const io::TorchValue& tree, const std::string& source, const OpenOptions& options) {
+  ModelFile file;
+  file.source = source;
+  file.format = "PyTorch";
+  file.training = file.metadata = nlohmann::json::object();
+  for (const auto& [key, value] : choose_weights(tree, options, file).items()) {
+    if (key.kind == io::TorchValue::Kind::string && value.kind == io::TorchValue::Kind::tensor)
+      file.tensors[key.string()] = value.tensor();
+  }
+  const auto* args = tree.find("args");
+  if (args != nullptr) file.training["args"] = io::to_json(*args);
+  infer(args != nullptr ? file.training["args"] : nlohmann::json(), options, file);
+  return file;
+}
+
+}  // namespace
+
+ModelFile open_model(const std::filesystem::path& path, const OpenOptions& options) {
+  if (io::is_torch_file(path)) return from_torch(io::read_torch_file(path), path.string(), options);
+  return from_safetensors(io::read_safetensors(path), path.string(), options);
+}
+
+ModelFile open_model(std::span<const std::byte> bytes, const std::string& name, const OpenOptions& options) {
+  // The reader's tensors could be written to; nobody does.
+  const std::span<std::byte> mutable_bytes(const_cast<std::byte*>(bytes.data()), bytes.size());
+  return from_safetensors(io::parse_safetensors(mutable_bytes, nullptr, name), name, options);
+}
+
+DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype) {
+  require_numbers_for(file.config, file.tensors, file.source);
+  DiffusionTransformer model(file.config, at::TensorOptions().dtype(dtype));
+  load_state(model, file.tensors, file.source);
+  return model;
+}
+
+void require_fitting_tensors(const ModelFile& file) {
+  require_numbers_for(file.config, file.tensors, file.source);
+  DiffusionTransformer shapes(file.config, at::TensorOptions().device(at::kMeta));
+  load_state(shapes, file.tensors, file.source);
+}
+
+void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
+                const std::string& training_json, at::ScalarType dtype) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [name, tensor] : model.state_dict()) tensors[name] = tensor.to(at::kCPU, dtype);
+  const nlohmann::json metadata = {{"version", kVersion},
+                                   {"config", to_json(model.config())},
+                                   {"training", nlohmann::json::parse(training_json)}};
+  io::write_safetensors(path, tensors, {{kMetadataKey, metadata.dump()}, {"format", "pt"}});
+}
+
+}  // namespace switchyard::dit

@@ -1,0 +1,65 @@
+// A model file of any kind, opened: what the model is, and its tensors where they lie.
+//
+// Understood are our own files (safetensors with the configuration in the metadata), safetensors files that
+// hold the official tensor names alone, and PyTorch's .pt in both formats: the official training checkpoints
+// ({"ema", "model", "opt", "args"}) and bare state dicts. Opening maps the file; weights are read when the
+// model is made of them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "dit/official_checkpoint.h"
+#include "dit/transformer.h"
+
+namespace switchyard::dit {
+
+/// The metadata key that holds the configuration: {"version": 1, "config": {...}, "training": {...}} as JSON.
+inline constexpr const char* kMetadataKey = "switchyard";
+
+struct OpenOptions {
+  std::optional<std::string> weights =
+      {};                      // "ema" or "model", where a file holds both; default: ema if it is there
+  CheckpointHints hints = {};  // go before what the file says or does not say
+};
+
+struct ModelFile {
+  std::string source;   // the path, for messages
+  std::string format;   // "Switchyard", "safetensors" or "PyTorch"
+  std::string weights;  // which of a training checkpoint's dicts; empty where there is no choice
+  ModelConfig config;
+  std::map<std::string, Origin> origin;       // where each inferred field comes from; empty for our own files
+  std::map<std::string, at::Tensor> tensors;  // CPU, as stored
+  nlohmann::json
+      training;  // how it was trained, {} if the file does not say; of a .pt, {"args": its arguments}
+  nlohmann::json metadata;  // what else a safetensors file says of itself: {"key": "text"}
+};
+
+/// Throws io::InputError naming the file and what is wrong with it: not a model, another version of our
+/// format, a bad configuration, no such weights, a tensor without which the sizes cannot be told.
+ModelFile open_model(const std::filesystem::path& path, const OpenOptions& options = {});
+
+/// The same for the bytes of a safetensors file; `name` stands in for the path in messages, and the bytes
+/// must outlive the tensors.
+ModelFile open_model(std::span<const std::byte> bytes, const std::string& name,
+                     const OpenOptions& options = {});
+
+/// The model, on the CPU, computing in `dtype`. Throws io::InputError for missing, surplus and wrongly shaped
+/// tensors (at most ten); nothing larger than the file's tensors is allocated.
+DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype = at::kFloat);
+
+/// Whether make_model() would find every tensor, checked without allocating it. Throws io::InputError as that
+/// does.
+void require_fitting_tensors(const ModelFile& file);
+
+/// Writes a model file of ours, whole or not at all, its tensors as `dtype`. Throws io::OutputError.
+void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
+                const std::string& training_json, at::ScalarType dtype = at::kBFloat16);
+
+}  // namespace switchyard::dit
