@@ -14,7 +14,7 @@ namespace {
 
 using Kind = PickleNode::Kind;
 
-// Opcodes that pickle knows and torch.save never writes.
+// Opcodes that pickle knows and checkpoints do not need.
 constexpr std::array<std::pair<unsigned char, std::string_view>, 27> kRefused{{
     {'0', "POP"},        {'1', "POP_MARK"},       {'2', "DUP"},          {'F', "FLOAT"},
     {'I', "INT"},        {'L', "LONG"},           {'S', "STRING"},       {'V', "UNICODE"},
@@ -306,7 +306,7 @@ bool Machine::step(unsigned char opcode) {
     }
     case 'b': {  // BUILD
       const PickleRef state = pop();
-      return build(context_, top(), state), true;
+      return set_attributes(context_, top(), state), true;
     }
     default:
       break;
@@ -314,7 +314,7 @@ bool Machine::step(unsigned char opcode) {
   const auto known = std::find_if(kRefused.begin(), kRefused.end(),
                                   [&](const auto& refused) { return refused.first == opcode; });
   if (known != kRefused.end())
-    fail("refused the opcode " + std::string(known->second) + ", which torch.save never writes");
+    fail("refused the opcode " + std::string(known->second) + ", which no checkpoint needs");
   fail("expected an opcode of pickle, found the byte " + std::to_string(opcode));
 }
 

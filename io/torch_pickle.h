@@ -1,7 +1,7 @@
 // Python's pickle as inert data: the bytes become a graph of plain nodes, and nothing is ever called.
 //
 // Understands what torch.save writes in protocols 2 to 5. Names are looked up in torch_globals.h; the first
-// one that is not there, and the first opcode that torch.save never writes, is refused with its byte
+// one that is not there, and the first opcode that no checkpoint needs, is refused with its byte
 // position. Source: the opcode table of Python's pickletools module.
 #pragma once
 

@@ -24,6 +24,7 @@ PickleRef ordered_dict(PickleContext& context, const std::vector<PickleRef>& arg
     if (arguments.size() > 1 || pairs.kind != Kind::list)
       context.fail("collections.OrderedDict: expected nothing or a list of pairs, found " + describe(pairs));
     context.budget.take_block(2 * pairs.children().size() * sizeof(PickleRef), "containers");
+    children.reserve(2 * pairs.children().size());
     for (const PickleRef ref : pairs.children()) {
       const PickleNode& pair = context.graph[ref];
       if ((pair.kind != Kind::list && pair.kind != Kind::tuple) || pair.children().size() != 2)
@@ -97,7 +98,7 @@ PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments
   return context.add(Kind::object, std::vector<PickleRef>{});
 }
 
-void build(PickleContext& context, PickleRef target, PickleRef state) {
+void set_attributes(PickleContext& context, PickleRef target, PickleRef state) {
   PickleNode& object = context.graph.nodes[target];
   const PickleNode& fields = context.graph[state];
   if (object.kind != Kind::object && object.kind != Kind::dict)

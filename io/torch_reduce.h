@@ -34,6 +34,6 @@ struct PickleContext {
 // Each returns the node that results, or throws InputError for what is not allowed.
 PickleRef reduce(PickleContext& context, PickleRef callee, PickleRef arguments);
 PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments);
-void build(PickleContext& context, PickleRef target, PickleRef state);
+void set_attributes(PickleContext& context, PickleRef target, PickleRef state);
 
 }  // namespace switchyard::io

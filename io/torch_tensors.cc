@@ -18,7 +18,7 @@ namespace {
 using Kind = PickleNode::Kind;
 
 constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-constexpr std::size_t kMaxDimensions = 64;
+constexpr std::size_t kMaxDimensions = 64, kLongestKey = 256;
 constexpr std::uint64_t kObject = 256;  // about what a tensor's or storage's own object takes
 
 [[noreturn]] void fail(const std::string& where, const PickleNode& node, const std::string& what) {
@@ -46,7 +46,8 @@ TorchStorage parse_claim(const PickleGraph& graph, const PickleNode& node, const
   require(part_is(1, Kind::global), 1, "a storage type");
   const TorchGlobal& type = graph[parts[1]].global();
   require(type.role == TorchRole::storage || type.role == TorchRole::untyped_storage, 1, "a storage type");
-  require(part_is(2, Kind::text), 2, "a text as key");
+  require(part_is(2, Kind::text) && graph[parts[2]].text().size() <= kLongestKey, 2,
+          "a text of at most 256 bytes as key");
   require(part_is(3, Kind::text), 3, "a text as location");
   require(part_is(4, Kind::integer), 4, "a number of elements");
   const std::int64_t count = graph[parts[4]].integer();

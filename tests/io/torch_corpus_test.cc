@@ -29,7 +29,7 @@ std::vector<std::filesystem::path> corpus() {
   std::error_code no_folder;
   const auto folder = std::filesystem::path(SWITCHYARD_FIXTURE_DIR) / "checkpoints";
   for (const auto& entry : std::filesystem::directory_iterator(folder, no_folder))
-    if (is_torch_file(entry.path())) files.push_back(entry.path());
+    if (entry.is_regular_file() && is_torch_file(entry.path())) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   return files;
 }

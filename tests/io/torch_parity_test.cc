@@ -36,8 +36,8 @@ std::vector<std::string> case_names() {
   std::vector<std::string> names;
   std::error_code no_folder;
   for (const auto& entry : std::filesystem::directory_iterator(parity_folder(), no_folder))
-    if (const auto name = entry.path().filename().string(); is_torch_file(entry.path()))
-      names.push_back(name);
+    if (entry.is_regular_file() && is_torch_file(entry.path()))
+      names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }
