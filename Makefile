@@ -28,6 +28,7 @@ test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSaniti
 
 parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) build/tests/dit/test_dit --gtest_filter='*Parity*' --gtest_brief=1
+	@SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) build/tests/sampler/test_sampler --gtest_filter='*Parity*' --gtest_brief=1
 
 bench: build     ## time the S/2 forward beside the plain at::linear form and the best matrix product
 	@build/bench/bench_forward

@@ -44,7 +44,8 @@ std::string parameters(const Provenance& model, const dit::ModelConfig& config, 
                        const Image& image, const std::string& name) {
   auto solver = std::string(sampler::to_string(settings.solver));
   solver[0] = static_cast<char>(solver[0] - 'a' + 'A');
-  const auto& [scale, t_low, t_high] = settings.guidance;
+  const double scale = settings.guidance.scale;
+  const double t_low = settings.guidance.t_low, t_high = settings.guidance.t_high;
   const auto prompt = !name.empty()                       ? name
                       : image.label == config.num_classes ? "no class"
                                                           : c10::str("class ", image.label);

@@ -86,7 +86,7 @@ TEST(Guidance, GuideValidates) { EXPECT_THROW(Counted().guided({2.0, 0.6, 0.5}),
 
 TEST(Guidance, ErrorNamesValueAndRange) {
   try {
-    validate({2.0, 0.6, 0.5});
+    validate(Guidance{2.0, 0.6, 0.5});
     FAIL() << "accepted";
   } catch (const std::invalid_argument& error) {
     EXPECT_STREQ(error.what(), "guidance interval is 0.6..0.5, expected 0 <= low <= high <= 1");
