@@ -2,7 +2,9 @@
 //
 // Exact in the linear part and a polynomial in lambda = log(alpha / sigma) for x_0:
 //   x_to = sigma_to/sigma x - alpha_to (e^-h - 1) D_0 + ...,   h = lambda_to - lambda
-// Lu et al. 2022, "DPM-Solver++", algorithm 2 (2M) and appendix (3M, SDE).
+// Order 3 has the coefficients of the published code and of diffusers, whose quadratic term is half of
+// Taylor's: in the limit of many steps it converges with order 2. Lu et al. 2022, "DPM-Solver++", algorithm 2
+// (2M) and appendix (3M, SDE).
 #pragma once
 
 #include <optional>
