@@ -2,21 +2,52 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/util/StringUtil.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
 #include "kernels/side_by_side.h"
 #include "sampler/flow.h"
 #include "sampler/noise.h"
-#include "sampler/time_grid.h"
+#include "sampler/problem.h"
 
 namespace switchyard::pipeline {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Families whose router takes the timestep take whole ones only; those that route tokens, or nothing, take
+// any.
+bool routes_by_timestep(const dit::ModelConfig& config) {
+  return config.family != "dit" && config.family != "dit-moe";
+}
+
+sampler::SolverSettings solver_settings(const Settings& settings) {
+  return {.solver = settings.solver, .eta = settings.eta, .churn = settings.churn};
+}
+
+// Everything about the settings that can be said before anything is drawn.
+void check(const dit::DiffusionTransformer& model, const Request& request) {
+  const auto& settings = request.settings;
+  sampler::validate(settings.guidance);
+  sampler::validate(settings.churn);
+  steps_of(model.config(), settings);
+  sampler::require_fit(sampler::prediction_from_name(model.config().prediction),
+                       sampler::Schedule(model.config().schedule));
+  const auto require = [](bool good, const char* name, double value, const char* expected) {
+    if (!good) throw std::invalid_argument(c10::str(name, " is ", value, ", expected ", expected));
+  };
+  require(0 <= settings.eta && settings.eta <= 1, "eta", settings.eta, "0..1");
+  require(settings.clip >= 0 && std::isfinite(settings.clip), "clip", settings.clip,
+          "0 (off) or a finite number");
+  if (settings.weak_experts > 0 && request.weaker == nullptr) {
+    throw std::invalid_argument("autoguidance needs the weaker model");
+  }
+}
 
 // One batch on its way through the solver.
 class Batch {
@@ -36,30 +67,53 @@ class Batch {
   bool draw() {
     const auto& c = model_.config();
     const auto& settings = request_.settings;
-    const auto prediction = sampler::prediction_from_name(c.prediction);
-    const auto conditional = sampler::velocity_denoiser(
-        prediction, [this](const at::Tensor& z, double t) { return evaluate(z, t, labels_, {true}); });
-    const auto both = [&](const at::Tensor& z, double t) {
-      const auto labels = at::cat({labels_, at::full_like(labels_, c.null_class())});
-      const auto zz = at::cat({z, z});
-      const auto v =
-          sampler::velocity_from(prediction, evaluate(zz, t, labels, {true, false}), zz, t).chunk(2);
-      return std::pair(v[0], v[1]);
+    const sampler::Schedule schedule(c.schedule);
+    sampler::ImageNoise noise(seeds_, {c.in_channels, c.input_size, c.input_size});
+    const at::Tensor start = noise();
+
+    sampler::Problem problem;
+    problem.schedule = schedule;
+    problem.prediction = sampler::prediction_from_name(c.prediction);
+    problem.steps = steps_of(c, settings);
+    problem.draw = noise;
+    problem.limit.clip = settings.clip;
+    problem.on_step = [this](const sampler::StepInfo& info) { return step_done(info); };
+
+    // A rectified flow is guided and solved in its velocity, whatever the model predicts.
+    const auto meaning = problem.prediction;
+    const auto as_guided = [&, meaning](at::Tensor output, const at::Tensor& x, double t) {
+      return schedule.is_flow() ? sampler::velocity_from(meaning, output, x, t) : output;
     };
-    const auto result =
-        sampler::solve(settings.solver, sampler::guide(conditional, both, settings.guidance),
-                       sampler::initial_noise(seeds_, {c.in_channels, c.input_size, c.input_size}),
-                       sampler::time_grid(settings.steps, settings.shift),
-                       [this](const sampler::StepInfo& info) { return step_done(info); });
+    if (schedule.is_flow()) problem.prediction = sampler::Prediction::velocity;
+    const auto conditional = [&](const at::Tensor& x, double t) {
+      return as_guided(evaluate(x, t, labels_, {true}), x, t);
+    };
+    const auto both = [&](const at::Tensor& x, double t) {
+      if (settings.weak_experts > 0) {
+        auto good = conditional(x, t);
+        --evaluation_;  // the other half of the same evaluation
+        return std::pair(good, as_guided(evaluate(x, t, labels_, {false}), x, t));
+      }
+      const auto labels = at::cat({labels_, at::full_like(labels_, c.null_class())});
+      const auto xx = at::cat({x, x});
+      const auto halves = as_guided(evaluate(xx, t, labels, {true, false}), xx, t).chunk(2);
+      return std::pair(halves[0], halves[1]);
+    };
+    problem.denoiser = sampler::guide(conditional, both, settings.guidance, schedule, problem.prediction);
+
+    const auto result = sampler::solve(solver_settings(settings), problem,
+                                       sampler::initial_state(schedule, problem.steps, start));
     return result && finish(*result);
   }
 
  private:
-  // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: without).
+  // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: guidance's
+  // other half, alone only of the weaker model).
   at::Tensor evaluate(const at::Tensor& z, double t, const at::Tensor& labels,
                       const std::vector<bool>& halves) {
     const auto& c = model_.config();
-    const auto times = at::full({z.size(0)}, t, at::kFloat);
+    const auto& model = halves.front() ? model_ : *request_.weaker;
+    const auto times = at::full({z.size(0)}, routes_by_timestep(c) ? std::nearbyint(t) : t, at::kFloat);
     const bool record = static_cast<bool>(observer_.routing);
 
     // The cores share the rows: an image is a function of its own row.
@@ -72,12 +126,13 @@ class Batch {
       dit::RoutingObserver observe;
       if (record)
         observe = [&](int64_t layer, const kernels::Routing& routing) { routings[piece][layer] = routing; };
-      outputs[piece] = model_.forward(z.slice(0, first, last), times.slice(0, first, last),
-                                      labels.slice(0, first, last), observe);
+      outputs[piece] = model.forward(z.slice(0, first, last), times.slice(0, first, last),
+                                     labels.slice(0, first, last), observe);
     });
     for (int64_t layer = 0; record && layer < c.depth; ++layer) report(routings, layer, t, halves);
     ++evaluation_;
-    return at::cat(outputs).narrow(1, 0, c.in_channels);
+    const bool variance = c.prediction == to_string(sampler::Prediction::noise_and_variance);
+    return at::cat(outputs).narrow(1, 0, variance ? 2 * c.in_channels : c.in_channels);
   }
 
   void report(const std::vector<std::vector<kernels::Routing>>& routings, int64_t layer, double t,
@@ -127,9 +182,34 @@ class Batch {
 
 }  // namespace
 
+std::vector<sampler::Step> steps_of(const dit::ModelConfig& config, const Settings& settings) {
+  return sampler::steps_of(sampler::Schedule(config.schedule), settings.solver,
+                           {.steps = settings.steps,
+                            .spacing = settings.spacing,
+                            .shift = settings.shift,
+                            .sigma_min = settings.sigma_min,
+                            .sigma_max = settings.sigma_max,
+                            .rho = settings.rho});
+}
+
+dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t experts_per_token) {
+  auto config = model.config();
+  if (experts_per_token < 1 || experts_per_token > config.experts_per_token) {
+    throw std::invalid_argument(c10::str("the weaker model's experts per token are ", experts_per_token,
+                                         ", expected 1..", config.experts_per_token));
+  }
+  config.experts_per_token = experts_per_token;
+  const auto strong = model.parameters();
+  dit::DiffusionTransformer weak(config, strong.front().tensor->options());
+  const auto places = weak.parameters();
+  for (size_t i = 0; i < places.size(); ++i) *places[i].tensor = *strong[i].tensor;
+  weak.pack();
+  return weak;
+}
+
 bool generate(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer) {
   const at::NoGradGuard no_grad;
-  sampler::validate(request.settings.guidance);
+  check(model, request);
   if (request.batch_size < 1) {
     throw std::invalid_argument("batch size must be at least 1, got " + std::to_string(request.batch_size));
   }

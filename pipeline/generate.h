@@ -8,21 +8,42 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "dit/transformer.h"
+#include "sampler/edm.h"
+#include "sampler/grid.h"
 #include "sampler/guidance.h"
 #include "sampler/solvers.h"
 
 namespace switchyard::pipeline {
 
-/// How images are drawn; the same for every image of a request.
+/// How images are drawn; the same for every image of a request. What a model's schedule has no use for must
+/// stay at its default.
 struct Settings {
   sampler::Solver solver = sampler::Solver::euler;
   int steps = 25;
-  double shift = 1.0;  // of the time grid: more than 1 spends more steps near the noise
+  std::string spacing =
+      "";              // discrete schedules: see sampler::GridSettings; a list of counts replaces `steps`
+  double shift = 1.0;  // rectified flow: more than 1 spends more steps near the noise
+  double eta = 0;      // ddim
+  sampler::Churn churn = {};                 // edm_heun
+  double sigma_min = 0.002, sigma_max = 80;  // edm
+  double rho = 7;                            // edm
+  double clip = 0;                           // above 0: predicted clean images are kept within -clip .. clip
   sampler::Guidance guidance{.scale = 2.0};
+  int64_t weak_experts =
+      0;  // above 0: autoguidance, away from the same class's image with so many experts per token
 };
+
+/// The steps that these settings mean for a model. Throws std::invalid_argument for settings out of range or
+/// that the model's schedule has no use for.
+std::vector<sampler::Step> steps_of(const dit::ModelConfig& config, const Settings& settings);
+
+/// The same weights, with fewer experts per token: Request::weaker. Shares the tensors of `model` and packs
+/// its own. Throws std::invalid_argument unless 1 <= experts_per_token <= the model's.
+dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t experts_per_token);
 
 /// One image to draw.
 struct Image {
@@ -34,6 +55,7 @@ struct Request {
   std::vector<Image> images = {};
   Settings settings = {};
   int64_t batch_size = 16;  // images drawn at a time: speed and memory, never pixels
+  const dit::DiffusionTransformer* weaker = nullptr;  // needed with Settings::weak_experts
 };
 
 /// A step of one batch is done. Times in seconds since generate() began.
@@ -52,7 +74,7 @@ struct LayerRouting {
   int step = 0, evaluation = 0;  // evaluation of this step: 0, then 1 for Heun's corrector or the midpoint
   double t = 0;
   int64_t layer = 0;
-  bool conditional = true;  // with the class, or the unconditional half of guidance
+  bool conditional = true;  // with the class, or the other half of guidance: without it, or the weaker model
   at::Tensor experts;       // [images, T, k] int64
   at::Tensor gate_weights;  // [images, T, k] fp32
 };
@@ -71,7 +93,9 @@ struct Observer {
 };
 
 /// Draws the images of the request in order. False: the observer cancelled.
-/// Throws std::invalid_argument for a label outside 0 .. num_classes or settings out of range.
+/// The model is told t as its schedule has it; Switch-DiT and its relatives, which route by the timestep, are
+/// told the nearest whole one. Throws std::invalid_argument for a label outside 0 .. num_classes or settings
+/// out of range.
 bool generate(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer);
 
 /// [C, H, W] fp32 in [-1, 1] -> [H, W, C] uint8, rounded to nearest.

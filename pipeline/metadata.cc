@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -20,7 +21,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kKeyword = "switchyard";
-constexpr int kVersion = 1;
+constexpr int64_t kMost = 1'000'000;  // of steps, channels, experts
+constexpr int kVersion = 2;  // 1 had the settings solver, steps, shift, and guidance's scale and interval
 
 std::string class_name(const dit::ModelConfig& config, int64_t label) {
   if (label < 0 || label > config.num_classes) {
@@ -44,17 +46,25 @@ std::string parameters(const Provenance& model, const dit::ModelConfig& config, 
                        const Image& image, const std::string& name) {
   auto solver = std::string(sampler::to_string(settings.solver));
   solver[0] = static_cast<char>(solver[0] - 'a' + 'A');
-  const auto& [scale, t_low, t_high] = settings.guidance;
+  const auto& guidance = settings.guidance;
   const auto prompt = !name.empty()                       ? name
                       : image.label == config.num_classes ? "no class"
                                                           : c10::str("class ", image.label);
   auto text = c10::str(
-      prompt, "\nSteps: ", settings.steps, ", Sampler: ", solver, ", CFG scale: ", shortest(scale),
+      prompt, "\nSteps: ", settings.steps, ", Sampler: ", solver, ", CFG scale: ", shortest(guidance.scale),
       ", Seed: ", image.seed, ", Size: ", config.input_size, "x", config.input_size,
       ", Model hash: ", quoted_if_needed(model.model_hash), ", Model: ", quoted_if_needed(model.model_name));
   if (settings.shift != 1) text += ", Shift: " + shortest(settings.shift);
-  if (t_low != 0 || t_high != 1)
-    text += ", Guidance interval: " + shortest(t_low) + " to " + shortest(t_high);
+  if (!settings.spacing.empty()) text += ", Schedule type: " + quoted_if_needed(settings.spacing);
+  if (settings.eta != 0) text += ", Eta: " + shortest(settings.eta);
+  if (settings.churn.amount != 0) text += ", Sigma churn: " + shortest(settings.churn.amount);
+  if (guidance.kind != sampler::GuidanceKind::classifier_free) {
+    text += c10::str(", Guidance: ", to_string(guidance.kind));
+  }
+  if (settings.weak_experts != 0) text += c10::str(", Guided by experts: ", settings.weak_experts);
+  if (guidance.t_low != 0 || guidance.t_high != 1) {
+    text += ", Guidance interval: " + shortest(guidance.t_low) + " to " + shortest(guidance.t_high);
+  }
   return text + ", Version: Switchyard " SWITCHYARD_VERSION;
 }
 
@@ -70,6 +80,9 @@ class Fields {
     const auto& value = get(name);
     if (!value.is_number()) wrong(name, "a number");
     return value.get<double>();
+  }
+  double number_or_infinity(const char* name) const {
+    return get(name).is_null() ? std::numeric_limits<double>::infinity() : number(name);
   }
   int64_t integer(const char* name, int64_t least, int64_t most) const {
     const auto& value = get(name);
@@ -108,24 +121,91 @@ class Fields {
   const std::string& source_;
 };
 
-Settings read_settings(const Fields& fields) {
-  Settings settings;
+// An infinite number is null in JSON.
+Json bound(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json settings_json(const Settings& s) {
+  const auto& g = s.guidance;
+  const auto& churn = s.churn;
+  return {{"solver", sampler::to_string(s.solver)},
+          {"steps", s.steps},
+          {"spacing", s.spacing},
+          {"shift", s.shift},
+          {"eta", s.eta},
+          {"churn",
+           {{"amount", churn.amount},
+            {"t_min", churn.t_min},
+            {"t_max", bound(churn.t_max)},
+            {"noise", churn.noise}}},
+          {"sigma_min", s.sigma_min},
+          {"sigma_max", s.sigma_max},
+          {"rho", s.rho},
+          {"clip", s.clip},
+          {"guidance",
+           {{"scale", g.scale},
+            {"t_low", g.t_low},
+            {"t_high", g.t_high},
+            {"kind", sampler::to_string(g.kind)},
+            {"channels", g.channels},
+            {"rescale", g.rescale},
+            {"zero_from", g.zero_from},
+            {"parallel", g.parallel},
+            {"longest", g.longest},
+            {"momentum", g.momentum}}},
+          {"weak_experts", s.weak_experts}};
+}
+
+sampler::Guidance read_guidance(const Fields& fields, int64_t version) {
+  sampler::Guidance g;
+  g.scale = fields.number("scale");
+  g.t_low = fields.number("t_low");
+  g.t_high = fields.number("t_high");
+  if (version >= 2) {
+    g.kind = sampler::guidance_kind_from_name(fields.text("kind"));
+    g.channels = static_cast<int>(fields.integer("channels", 0, kMost));
+    g.rescale = fields.number("rescale");
+    g.zero_from = fields.number("zero_from");
+    g.parallel = fields.number("parallel");
+    g.longest = fields.number("longest");
+    g.momentum = fields.number("momentum");
+  }
+  sampler::validate(g);
+  return g;
+}
+
+Settings read_settings(const Fields& fields, int64_t version) {
+  const auto positive = [&](const char* name) {
+    const double value = fields.number(name);
+    if (!(value > 0 && std::isfinite(value))) fields.wrong(name, "positive");
+    return value;
+  };
+  const auto between = [&](const char* name, double least, double most) {
+    const double value = fields.number(name);
+    if (!(least <= value && value <= most)) fields.wrong(name, c10::str("a number in ", least, " .. ", most));
+    return value;
+  };
+  Settings s;
   try {
-    settings.solver = sampler::solver_from_name(fields.text("solver"));
+    s.solver = sampler::solver_from_name(fields.text("solver"));
+    s.steps = static_cast<int>(fields.integer("steps", 1, kMost));
+    s.shift = positive("shift");
+    s.guidance = read_guidance(fields.object("guidance"), version);
+    if (version == 1) return s;
+    const auto churn = fields.object("churn");
+    s.spacing = fields.text("spacing");
+    s.eta = between("eta", 0, 1);
+    s.churn = {churn.number("amount"), churn.number("t_min"), churn.number_or_infinity("t_max"),
+               churn.number("noise")};
+    sampler::validate(s.churn);
+    s.sigma_min = positive("sigma_min");
+    s.sigma_max = positive("sigma_max");
+    s.rho = positive("rho");
+    s.clip = between("clip", 0, 1e6);
+    s.weak_experts = fields.integer("weak_experts", 0, kMost);
   } catch (const std::invalid_argument& error) {
     fields.fail(error.what());
   }
-  settings.steps = static_cast<int>(fields.integer("steps", 1, 1'000'000));
-  settings.shift = fields.number("shift");
-  if (!(settings.shift > 0 && std::isfinite(settings.shift))) fields.wrong("shift", "positive");
-  const auto guidance = fields.object("guidance");
-  settings.guidance = {guidance.number("scale"), guidance.number("t_low"), guidance.number("t_high")};
-  try {
-    sampler::validate(settings.guidance);
-  } catch (const std::invalid_argument& error) {
-    fields.fail(error.what());
-  }
-  return settings;
+  return s;
 }
 
 }  // namespace
@@ -133,7 +213,6 @@ Settings read_settings(const Fields& fields) {
 io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
                            const Image& image) {
   const auto name = class_name(config, image.label);
-  const auto& guidance = settings.guidance;
   const Json json = {
       {"version", kVersion},
       {"model", {{"name", model.model_name}, {"hash", model.model_hash}}},
@@ -141,11 +220,7 @@ io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& conf
       {"class", image.label},
       {"class_name", name},
       {"seed", image.seed},
-      {"settings",
-       {{"solver", sampler::to_string(settings.solver)},
-        {"steps", settings.steps},
-        {"shift", settings.shift},
-        {"guidance", {{"scale", guidance.scale}, {"t_low", guidance.t_low}, {"t_high", guidance.t_high}}}}},
+      {"settings", settings_json(settings)},
   };
   return {{"parameters", parameters(model, config, settings, image, name)}, {kKeyword, json.dump()}};
 }
@@ -158,8 +233,9 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
   }
   const Json json = io::parse_json(entry->second, source + ": text entry \"" + std::string(kKeyword) + "\"");
   const Fields fields(json, "", source);
-  if (const auto version = fields.integer("version", 0, INT64_MAX); version != kVersion) {
-    fields.fail(c10::str("expected version ", kVersion, ", got version ", version));
+  const auto version = fields.integer("version", 0, INT64_MAX);
+  if (version < 1 || version > kVersion) {
+    fields.fail(c10::str("expected version 1 .. ", kVersion, ", got version ", version));
   }
   const auto model = fields.object("model");
   StoredImage stored{.model = {model.text("name"), model.text("hash"), fields.text("dtype")},
@@ -167,7 +243,7 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
                                .seed = static_cast<uint64_t>(
                                    fields.integer("seed", 0, static_cast<int64_t>(sampler::kMaxSeed)))},
                      .class_name = fields.text("class_name"),
-                     .settings = read_settings(fields.object("settings"))};
+                     .settings = read_settings(fields.object("settings"), version)};
   if (stored.model.dtype != "float32" && stored.model.dtype != "bfloat16") {
     fields.wrong("dtype", "\"float32\" or \"bfloat16\"");
   }

@@ -3,8 +3,9 @@
 // Two entries. "parameters" is the text that other image tools show (the layout of AUTOMATIC1111's web UI:
 // the class name in place of the prompt, then "Steps: 25, Sampler: Euler, CFG scale: 2, Seed: 7, Size: 64x64,
 // ..."). "switchyard" is ours, one line of JSON that holds everything that decides the pixels:
-//   {"version": 1, "model": {"name", "hash"}, "dtype", "class", "class_name", "seed",
-//    "settings": {"solver", "steps", "shift", "guidance": {"scale", "t_low", "t_high"}}}
+//   {"version": 2, "model": {"name", "hash"}, "dtype", "class", "class_name", "seed",
+//    "settings": {every field of pipeline::Settings by its name; an infinite number is null}}
+// Version 1, which had fewer settings, is read as well: the others were at their defaults.
 #pragma once
 
 #include <cstddef>

@@ -5,9 +5,10 @@
 
 #include <array>
 #include <stdexcept>
+#include <vector>
 
 #include "io/npz.h"
-#include "sampler/time_grid.h"
+#include "sampler/schedule.h"
 
 namespace switchyard::pipeline {
 namespace {
@@ -18,9 +19,11 @@ constexpr double kMostBytes = 4.0 * (1LL << 30);
 
 RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request) : config_(config) {
   const auto images = static_cast<int64_t>(request.images.size());
-  const int64_t steps = request.settings.steps;
-  const auto grid =
-      sampler::time_grid(request.settings.steps, request.settings.shift);  // checks steps and shift
+  const sampler::Schedule schedule(config.schedule);
+  std::vector<double> grid;
+  for (const auto& step : steps_of(config, request.settings))
+    grid.push_back(schedule.noise_fraction(step.from.t));
+  const auto steps = static_cast<int64_t>(grid.size());
 
   const auto dtype = config.num_experts < 256 ? at::kByte : at::kShort;
   const double bytes = static_cast<double>(images) * static_cast<double>(steps) *
@@ -36,7 +39,7 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
   experts = at::full(shape, dtype == at::kByte ? 255 : -1, dtype);
   gate_weights = at::zeros(shape, at::kHalf);
   evaluated = at::zeros({images, steps, 2}, at::kBool);
-  times = at::tensor(at::ArrayRef<double>(grid.data(), grid.size() - 1), at::kDouble);
+  times = at::tensor(grid, at::kDouble);
   labels = at::empty({images}, at::kLong);
   seeds = at::empty({images}, at::kLong);
   for (int64_t i = 0; i < images; ++i) {

@@ -39,9 +39,10 @@ class RoutingRecord {
                        // 255 experts
   at::Tensor gate_weights;  // the same shape, fp16; 0 where not evaluated
   at::Tensor evaluated;     // [images, steps, 2] bool: false where guidance was off, or cancelled before
-  at::Tensor times;         // [steps] fp64: t where each step begins, 1 (noise) falling towards 0
-  at::Tensor labels;        // [images] int64
-  at::Tensor seeds;         // [images] int64
+  at::Tensor times;   // [steps] fp64: where each step begins, 1 (noise) falling towards 0: t of a rectified
+                      // flow, in general sampler::Schedule::noise_fraction
+  at::Tensor labels;  // [images] int64
+  at::Tensor seeds;   // [images] int64
 
  private:
   dit::ModelConfig config_;

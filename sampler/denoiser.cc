@@ -4,13 +4,30 @@
 
 #include <array>
 #include <stdexcept>
+#include <string>
 
 #include "sampler/near_misses.h"
 
 namespace switchyard::sampler {
 namespace {
 
-constexpr std::array<std::string_view, 2> kPredictionNames = {"velocity", "clean_image"};  // by enumerator
+constexpr std::array<std::string_view, 5> kPredictionNames = {"velocity", "clean_image", "noise",
+                                                              "noise_and_variance", "v"};  // by enumerator
+
+bool fits(Prediction prediction, const Schedule& schedule) {
+  switch (prediction) {
+    case Prediction::velocity:
+      return schedule.is_flow();
+    case Prediction::clean_image:
+      return true;
+    case Prediction::noise:
+      return !schedule.is_flow();
+    case Prediction::noise_and_variance:
+    case Prediction::v:
+      return schedule.is_discrete();
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -24,6 +41,20 @@ Prediction prediction_from_name(std::string_view name) {
   }
   throw std::invalid_argument(
       c10::str("unknown prediction \"", name, "\"; ", near_misses(name, kPredictionNames)));
+}
+
+std::span<const std::string_view> prediction_names() { return kPredictionNames; }
+
+void require_fit(Prediction prediction, const Schedule& schedule) {
+  if (fits(prediction, schedule)) return;
+  std::string fitting;
+  for (std::size_t i = 0; i < kPredictionNames.size(); ++i) {
+    if (!fits(static_cast<Prediction>(i), schedule)) continue;
+    fitting.append(fitting.empty() ? "" : ", ").append(kPredictionNames[i]);
+  }
+  throw std::invalid_argument(c10::str("prediction \"", to_string(prediction),
+                                       "\" does not go with schedule \"", schedule.name(),
+                                       "\"; these do: ", fitting));
 }
 
 }  // namespace switchyard::sampler

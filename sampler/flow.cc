@@ -17,11 +17,19 @@ void check(const char* who, const at::Tensor& output, const at::Tensor& z, doubl
   }
 }
 
+// What is neither velocity nor clean image says nothing about a flow's.
+void check_flow(const char* who, Prediction prediction) {
+  if (prediction == Prediction::velocity || prediction == Prediction::clean_image) return;
+  throw std::invalid_argument(
+      c10::str(who, ": ", to_string(prediction), " is not a prediction of a rectified flow"));
+}
+
 }  // namespace
 
 at::Tensor velocity_from(Prediction prediction, const at::Tensor& output, const at::Tensor& z, double t) {
   check("velocity_from", output, z, t);
   if (prediction == Prediction::velocity) return output;
+  check_flow("velocity_from", prediction);
   if (t == 0.0)
     throw std::invalid_argument("velocity_from: a clean_image prediction has no velocity at t = 0");
   return (z - output) / t;  // [N,C,H,W]
@@ -30,6 +38,7 @@ at::Tensor velocity_from(Prediction prediction, const at::Tensor& output, const 
 at::Tensor clean_from(Prediction prediction, const at::Tensor& output, const at::Tensor& z, double t) {
   check("clean_from", output, z, t);
   if (prediction == Prediction::clean_image) return output;
+  check_flow("clean_from", prediction);
   return z - t * output;  // [N,C,H,W]
 }
 

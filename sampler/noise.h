@@ -1,10 +1,12 @@
-// The noise that images start from: one generator per image.
+// The noise of sampling: one generator per image.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace switchyard::sampler {
 
@@ -12,9 +14,22 @@ namespace switchyard::sampler {
 /// that a larger seed would silently repeat another image's noise.
 inline constexpr std::uint64_t kMaxSeed = 0xffff'ffff;
 
-/// [seeds.size(), C, H, W] float32 on the CPU, standard normal. Image i depends on seeds[i] and chw alone and
-/// equals torch.randn(chw) after torch.manual_seed(seeds[i]). Throws std::invalid_argument for a seed above
-/// kMaxSeed.
+/// Draws for a batch; image i depends on seeds[i], chw and how many draws went before, on nothing else.
+class ImageNoise {
+ public:
+  /// Throws std::invalid_argument for a seed above kMaxSeed.
+  ImageNoise(std::span<const std::uint64_t> seeds, at::IntArrayRef chw);
+
+  /// [seeds.size(), C, H, W] float32 on the CPU, standard normal. Image i's k-th draw equals the k-th
+  /// torch.randn(chw) after torch.manual_seed(seeds[i]).
+  at::Tensor operator()();
+
+ private:
+  std::vector<at::Generator> generators_;
+  std::vector<std::int64_t> shape_;  // [N,C,H,W]
+};
+
+/// The first draw, which is where images start from.
 at::Tensor initial_noise(std::span<const std::uint64_t> seeds, at::IntArrayRef chw);
 
 }  // namespace switchyard::sampler

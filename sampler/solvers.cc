@@ -1,46 +1,59 @@
 #include "sampler/solvers.h"
 
-#include <ATen/TensorOperators.h>
 #include <c10/util/StringUtil.h>
 
 #include <array>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
-#include "sampler/flow.h"
+#include "sampler/ddim.h"
+#include "sampler/ddpm.h"
+#include "sampler/dpm_solver.h"
 #include "sampler/near_misses.h"
+#include "sampler/ode.h"
+#include "sampler/unipc.h"
 
 namespace switchyard::sampler {
 namespace {
 
-// A step goes from z at t to t_next; d_cur = v(z, t) is given. Products are rounded before they are added (no
-// at::add with alpha, whose vector and tail loops may fuse differently), which keeps images independent of
-// the batch.
-using Step = at::Tensor (*)(const Denoiser& v, const at::Tensor& z, const at::Tensor& d_cur, double t,
-                            double t_next);
+constexpr std::array<SolverFacts, 13> kSolvers = {{
+    // name             flow   discrete edm   noise  evaluations, leaves out the lowest
+    {"euler", true, true, true, false, 1, false},
+    {"heun", true, true, true, false, 2, false},
+    {"midpoint", true, true, true, false, 2, false},
+    {"adams_bashforth", true, true, true, false, 1, false},
+    {"ddpm", false, true, false, true, 1, false},
+    {"ddim", false, true, true, true, 1, false},
+    {"euler_ancestral", false, true, true, true, 1, false},
+    {"euler_stochastic", true, true, true, true, 1, false},
+    {"dpmpp_2m", true, true, true, false, 1, true},
+    {"dpmpp_3m", true, true, true, false, 1, true},
+    {"dpmpp_2m_sde", true, true, true, true, 1, true},
+    {"unipc", true, true, true, false, 1, true},
+    {"edm_heun", false, true, true, true, 2, false},
+}};  // by enumerator
 
-at::Tensor euler_step(const Denoiser&, const at::Tensor& z, const at::Tensor& d_cur, double t,
-                      double t_next) {
-  return z + (t_next - t) * d_cur;  // [N,C,H,W]
+constexpr auto kSolverNames = [] {
+  std::array<std::string_view, kSolvers.size()> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kSolvers[i].name;
+  return names;
+}();
+
+bool fits(const SolverFacts& solver, const Schedule& schedule) {
+  return schedule.is_flow() ? solver.flow : schedule.is_discrete() ? solver.discrete : solver.edm;
 }
 
-at::Tensor heun_step(const Denoiser& v, const at::Tensor& z, const at::Tensor& d_cur, double t,
-                     double t_next) {
-  const at::Tensor z_euler = z + (t_next - t) * d_cur;  // [N,C,H,W]
-  if (t_next == 0.0) return z_euler;
-  const at::Tensor d_prime = v(z_euler, t_next);        // [N,C,H,W]
-  return z + (t_next - t) * (0.5 * (d_cur + d_prime));  // [N,C,H,W]
+void check_steps(const std::vector<Step>& steps) {
+  if (steps.empty()) throw std::invalid_argument("solve: no steps, expected at least 1");
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto& [from, to] = steps[i];
+    if (from.sigma > 0 && to.sigma >= 0 && to.alpha > 0 && to.sigma * from.alpha < from.sigma * to.alpha)
+      continue;
+    throw std::invalid_argument(
+        c10::str("solve: step ", i, " from t = ", from.t, " to ", to.t, " does not get cleaner"));
+  }
 }
-
-at::Tensor midpoint_step(const Denoiser& v, const at::Tensor& z, const at::Tensor& d_cur, double t,
-                         double t_next) {
-  const double t_mid = 0.5 * (t + t_next);
-  const at::Tensor z_mid = z + (t_mid - t) * d_cur;  // [N,C,H,W]
-  return z + (t_next - t) * v(z_mid, t_mid);         // [N,C,H,W]
-}
-
-constexpr std::array<std::string_view, 3> kSolverNames = {"euler", "heun", "midpoint"};  // by enumerator
-constexpr std::array<Step, 3> kSteps = {euler_step, heun_step, midpoint_step};
 
 void check_times(const std::vector<double>& times) {
   if (times.size() < 2)
@@ -56,7 +69,9 @@ void check_times(const std::vector<double>& times) {
 
 }  // namespace
 
-std::string_view to_string(Solver solver) { return kSolverNames.at(static_cast<std::size_t>(solver)); }
+const SolverFacts& facts(Solver solver) { return kSolvers.at(static_cast<std::size_t>(solver)); }
+
+std::string_view to_string(Solver solver) { return facts(solver).name; }
 
 Solver solver_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kSolverNames.size(); ++i) {
@@ -67,27 +82,64 @@ Solver solver_from_name(std::string_view name) {
 
 std::span<const std::string_view> solver_names() { return kSolverNames; }
 
+void require_fit(Solver solver, const Schedule& schedule) {
+  if (fits(facts(solver), schedule)) return;
+  std::string fitting;
+  for (const auto& other : kSolvers) {
+    if (fits(other, schedule)) fitting.append(fitting.empty() ? "" : ", ").append(other.name);
+  }
+  throw std::invalid_argument(c10::str("solver \"", to_string(solver), "\" is not for models of schedule \"",
+                                       schedule.name(), "\"; these are: ", fitting));
+}
+
+std::optional<at::Tensor> solve(const SolverSettings& settings, const Problem& problem, at::Tensor x) {
+  require_fit(settings.solver, problem.schedule);
+  require_fit(problem.prediction, problem.schedule);
+  check_steps(problem.steps);
+  if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble) {
+    throw std::invalid_argument(c10::str("solve: the state is ", x.scalar_type(), ", expected float32"));
+  }
+  switch (settings.solver) {
+    case Solver::euler:
+      return solve_euler(problem, std::move(x));
+    case Solver::heun:
+      return solve_heun(problem, std::move(x));
+    case Solver::midpoint:
+      return solve_midpoint(problem, std::move(x));
+    case Solver::adams_bashforth:
+      return solve_adams_bashforth(problem, std::move(x));
+    case Solver::ddpm:
+      return solve_ddpm(problem, std::move(x),
+                        problem.prediction == Prediction::noise_and_variance ? Variance::learned_range
+                                                                             : Variance::fixed_large);
+    case Solver::ddim:
+      return solve_ddim(problem, std::move(x), settings.eta);
+    case Solver::euler_ancestral:
+      return solve_euler_ancestral(problem, std::move(x));
+    case Solver::euler_stochastic:
+      return solve_euler_stochastic(problem, std::move(x));
+    case Solver::dpmpp_2m:
+      return solve_dpm(problem, std::move(x), {.order = 2});
+    case Solver::dpmpp_3m:
+      return solve_dpm(problem, std::move(x), {.order = 3});
+    case Solver::dpmpp_2m_sde:
+      return solve_dpm(problem, std::move(x), {.order = 2, .stochastic = true});
+    case Solver::unipc:
+      return solve_unipc(problem, std::move(x));
+    case Solver::edm_heun:
+      return solve_edm(problem, std::move(x), settings.churn);
+  }
+  throw std::invalid_argument("solve: no such solver");
+}
+
 std::optional<at::Tensor> solve(Solver solver, const Denoiser& velocity, at::Tensor z,
                                 const std::vector<double>& times, const OnStep& on_step) {
   check_times(times);
-  if (z.scalar_type() != at::kFloat && z.scalar_type() != at::kDouble) {
-    throw std::invalid_argument(c10::str("solve: z is ", z.scalar_type(), ", expected float32"));
+  Problem problem{.denoiser = velocity, .on_step = on_step};
+  for (std::size_t i = 0; i + 1 < times.size(); ++i) {
+    problem.steps.push_back({problem.schedule.level(times[i]), problem.schedule.level(times[i + 1])});
   }
-  const Denoiser v = velocity_denoiser(Prediction::velocity, velocity);  // with shape and dtype seen to
-  const Step step = kSteps.at(static_cast<std::size_t>(solver));
-  const int steps = static_cast<int>(times.size()) - 1;
-
-  for (int i = 0; i < steps; ++i) {
-    const double t = times[i], t_next = times[i + 1];
-    const at::Tensor d_cur = v(z, t);                        // [N,C,H,W]
-    const at::Tensor z_next = step(v, z, d_cur, t, t_next);  // [N,C,H,W]
-    if (on_step) {
-      const at::Tensor x_hat = clean_from(Prediction::velocity, d_cur, z, t);  // [N,C,H,W]
-      if (!on_step({i, steps, t, t_next, z_next, x_hat})) return std::nullopt;
-    }
-    z = z_next;
-  }
-  return z;  // [N,C,H,W]
+  return solve({.solver = solver}, problem, std::move(z));
 }
 
 }  // namespace switchyard::sampler

@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <stdexcept>
 
 namespace switchyard::pipeline {
@@ -164,8 +165,128 @@ TEST_F(Generate, BadRequestsAreNamed) {
   request = request_of(1);
   request.batch_size = 0;
   EXPECT_NE(message(request).find("batch size"), std::string::npos) << message(request);
+  request = request_of(1);
+  request.settings.weak_experts = 1;
+  EXPECT_NE(message(request).find("weaker model"), std::string::npos) << message(request);
+  request = request_of(1);
+  request.settings.eta = 2;
+  EXPECT_NE(message(request).find("eta is 2"), std::string::npos) << message(request);
   request = request_of(1, 0);
   EXPECT_NE(message(request).find("0"), std::string::npos) << message(request);
+}
+
+// A small model of a discrete schedule with random weights; nothing where dit knows no such objective.
+std::unique_ptr<dit::DiffusionTransformer> discrete_model(const char* schedule, const char* prediction) {
+  const at::NoGradGuard no_grad;
+  auto config = dit::preset("tiny");
+  config.schedule = schedule;
+  config.prediction = prediction;
+  config.learn_sigma = config.prediction == "noise_and_variance";
+  try {
+    config.validate();
+  } catch (const std::invalid_argument&) {
+    return nullptr;
+  }
+  auto model = std::make_unique<dit::DiffusionTransformer>(config);
+  const auto generator = at::detail::createCPUGenerator(5);
+  for (auto& [name, tensor] : model->parameters()) tensor->normal_(0.0, 0.05, generator);
+  model->pack();
+  return model;
+}
+
+struct Objective {
+  const char *name, *schedule, *prediction;
+};
+
+class GenerateDiscrete : public ::testing::TestWithParam<Objective> {
+ protected:
+  void SetUp() override {
+    model_ = discrete_model(GetParam().schedule, GetParam().prediction);
+    if (!model_) GTEST_SKIP() << "dit has no schedule " << GetParam().schedule << " yet";
+  }
+  std::unique_ptr<dit::DiffusionTransformer> model_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Objectives, GenerateDiscrete,
+                         ::testing::Values(Objective{"noise", "linear", "noise"},
+                                           Objective{"learned", "cosine", "noise_and_variance"},
+                                           Objective{"v", "scaled_linear", "v"}),
+                         [](const auto& test) { return test.param.name; });
+
+TEST_P(GenerateDiscrete, BatchSizeDoesNotChangeAPixel) {
+  for (const auto solver : {sampler::Solver::ddpm, sampler::Solver::ddim, sampler::Solver::dpmpp_2m_sde,
+                            sampler::Solver::edm_heun}) {
+    Request request;
+    request.settings.solver = solver;
+    request.settings.steps = 4;
+    request.settings.eta = 0.5;
+    request.settings.clip = 1;
+    request.settings.churn.amount = 2;
+    const auto classes = model_->config().num_classes;
+    for (int64_t i = 0; i < 5; ++i)
+      request.images.push_back({i % (classes + 1), static_cast<uint64_t>(7 + i)});
+    request.batch_size = 1;
+    const auto one_by_one = pixels_of(*model_, request);
+    request.batch_size = 3;
+    SCOPED_TRACE(std::string(to_string(solver)));
+    expect_equal(one_by_one, pixels_of(*model_, request));
+    EXPECT_FALSE(at::equal(one_by_one[0], one_by_one[1]));
+  }
+}
+
+TEST_P(GenerateDiscrete, TellsTheModelTimesteps) {
+  Request request;
+  request.settings.solver = sampler::Solver::ddim;
+  request.settings.steps = 4;
+  request.images.push_back({0, 1});
+  std::vector<double> times;
+  Observer observer;
+  observer.routing = [&](const LayerRouting& r) {
+    if (r.layer == 0 && r.conditional) times.push_back(r.t);
+    return true;
+  };
+  EXPECT_TRUE(generate(*model_, request, observer));
+  EXPECT_EQ(times, (std::vector<double>{999, 666, 333, 0}));
+}
+
+TEST_F(Generate, SecondHalfOfAutoguidanceIsTheWeakerModel) {
+  const at::NoGradGuard no_grad;
+  auto strong = random_model();
+  const auto weak = weaker_model(strong, 1);
+  EXPECT_EQ(weak.config().experts_per_token, 1);
+  auto request = request_of(2, 2);
+  request.settings.weak_experts = 1;
+  request.weaker = &weak;
+  std::vector<std::pair<bool, int64_t>> seen;
+  Observer observer;
+  observer.routing = [&](const LayerRouting& r) {
+    if (r.layer == 0 && r.step == 0) seen.emplace_back(r.conditional, r.experts.size(2));
+    return true;
+  };
+  const auto guided = pixels_of(strong, request, observer);
+  EXPECT_EQ(seen, (std::vector<std::pair<bool, int64_t>>{{true, 2}, {false, 1}}));
+  request.batch_size = 1;
+  expect_equal(guided, pixels_of(strong, request));
+
+  // With the model itself as the weaker one, there is nothing to move away from.
+  request.weaker = &strong;
+  auto unguided = request_of(2, 2);
+  unguided.settings.guidance.scale = 1;
+  expect_equal(pixels_of(strong, request), pixels_of(strong, unguided));
+  EXPECT_FALSE(at::equal(guided[0], pixels_of(strong, unguided)[0]));
+}
+
+TEST_F(Generate, EverySolverOfRectifiedFlowsRuns) {
+  for (const auto name : sampler::solver_names()) {
+    const auto solver = sampler::solver_from_name(name);
+    auto request = request_of(1, 2);
+    request.settings.solver = solver;
+    if (sampler::facts(solver).flow) {
+      EXPECT_EQ(pixels_of(*model_, request).size(), 1u) << name;
+    } else {
+      EXPECT_THROW(generate(*model_, request, {}), std::invalid_argument) << name;
+    }
+  }
 }
 
 TEST(ToPixels, RoundsAndClamps) {
