@@ -144,9 +144,9 @@ ModelFile open_model(std::span<const std::byte> bytes, const std::string& name, 
   return from_safetensors(io::parse_safetensors(mutable_bytes, nullptr, name), name, options);
 }
 
-DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype) {
+DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype, at::Device device) {
   require_numbers_for(file.config, file.tensors, file.source);
-  DiffusionTransformer model(file.config, at::TensorOptions().dtype(dtype));
+  DiffusionTransformer model(file.config, at::TensorOptions().dtype(dtype).device(device));
   load_state(model, file.tensors, file.source);
   return model;
 }

@@ -50,9 +50,10 @@ ModelFile open_model(const std::filesystem::path& path, const OpenOptions& optio
 ModelFile open_model(std::span<const std::byte> bytes, const std::string& name,
                      const OpenOptions& options = {});
 
-/// The model, on the CPU, computing in `dtype`. Throws io::InputError for missing, surplus and wrongly shaped
-/// tensors (at most ten); nothing larger than the file's tensors is allocated.
-DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype = at::kFloat);
+/// The model, on `device`, computing in `dtype`. Throws io::InputError for missing, surplus and wrongly
+/// shaped tensors (at most ten); nothing larger than the file's tensors is allocated.
+DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype = at::kFloat,
+                                at::Device device = at::kCPU);
 
 /// Whether make_model() would find every tensor, checked without allocating it. Throws io::InputError as that
 /// does.

@@ -42,6 +42,7 @@ class DiffusionTransformer {
   DiffusionTransformer(DiffusionTransformer&&) = default;
 
   const ModelConfig& config() const { return config_; }
+  at::Device device() const { return label_table_.device(); }
 
   /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.

@@ -5,8 +5,10 @@
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -20,19 +22,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Families whose router takes the timestep take whole ones only; those that route tokens, or nothing, take
-// any.
-bool routes_by_timestep(const dit::ModelConfig& config) {
-  return config.family != "dit" && config.family != "dit-moe";
-}
-
 sampler::SolverSettings solver_settings(const Settings& settings) {
   return {.solver = settings.solver, .eta = settings.eta, .churn = settings.churn};
 }
 
 // Everything about the settings that can be said before anything is drawn.
-void check(const dit::DiffusionTransformer& model, const Request& request) {
+void check(const Model& with, const Request& request) {
+  const auto& model = with.transformer;
   const auto& settings = request.settings;
+  if (with.decoder != nullptr && with.decoder->config().latent_channels != model.config().in_channels) {
+    throw std::invalid_argument(c10::str("the decoder takes latents of ",
+                                         with.decoder->config().latent_channels,
+                                         " channels, the model draws ", model.config().in_channels));
+  }
   sampler::validate(settings.guidance);
   sampler::validate(settings.churn);
   steps_of(model.config(), settings);
@@ -52,15 +54,21 @@ void check(const dit::DiffusionTransformer& model, const Request& request) {
 // One batch on its way through the solver.
 class Batch {
  public:
-  Batch(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer,
-        int64_t first, Clock::time_point start)
-      : model_(model), request_(request), observer_(observer), first_(first), start_(start) {
+  Batch(const Model& model, const Request& request, const Observer& observer, int64_t first,
+        Clock::time_point start)
+      : model_(model.transformer),
+        decoder_(model.decoder),
+        request_(request),
+        observer_(observer),
+        first_(first),
+        start_(start) {
     count_ = std::min(request.batch_size, static_cast<int64_t>(request.images.size()) - first);
-    labels_ = at::empty({count_}, at::kLong);
+    std::vector<int64_t> labels;
     for (int64_t i = 0; i < count_; ++i) {
-      labels_[i] = request.images[first + i].label;
+      labels.push_back(request.images[first + i].label);
       seeds_.push_back(request.images[first + i].seed);
     }
+    labels_ = at::tensor(labels, at::kLong).to(model_.device());
   }
 
   /// False: cancelled.
@@ -68,7 +76,9 @@ class Batch {
     const auto& c = model_.config();
     const auto& settings = request_.settings;
     const sampler::Schedule schedule(c.schedule);
-    sampler::ImageNoise noise(seeds_, {c.in_channels, c.input_size, c.input_size});
+    const auto device = model_.device();
+    sampler::ImageNoise noise_on_cpu(seeds_, {c.in_channels, c.input_size, c.input_size});
+    const auto noise = [&] { return noise_on_cpu().to(device); };
     const at::Tensor start = noise();
 
     sampler::Problem problem;
@@ -113,42 +123,55 @@ class Batch {
                       const std::vector<bool>& halves) {
     const auto& c = model_.config();
     const auto& model = halves.front() ? model_ : *request_.weaker;
-    const auto times = at::full({z.size(0)}, routes_by_timestep(c) ? std::nearbyint(t) : t, at::kFloat);
-    const bool record = static_cast<bool>(observer_.routing);
+    const auto times = at::full({z.size(0)}, c.integer_timesteps() ? std::nearbyint(t) : t,
+                                at::TensorOptions().dtype(at::kFloat).device(z.device()));
 
-    // The cores share the rows: an image is a function of its own row.
-    const int64_t pieces = std::min<int64_t>(z.size(0), at::get_num_threads());
+    // The cores share the rows: an image is a function of its own row. A GPU takes them all.
+    const int64_t pieces = z.device().is_cpu() ? std::min<int64_t>(z.size(0), at::get_num_threads()) : 1;
     std::vector<at::Tensor> outputs(pieces);
-    std::vector<std::vector<kernels::Routing>> routings(pieces,
-                                                        std::vector<kernels::Routing>(record ? c.depth : 0));
+    std::vector<PieceRouting> routings(pieces);
     kernels::side_by_side(pieces, [&](int64_t piece) {
       const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
       dit::RoutingObserver observe;
-      if (record)
-        observe = [&](int64_t layer, const kernels::Routing& routing) { routings[piece][layer] = routing; };
+      if (observer_.routing) {
+        const auto keep = [&](Router router) {
+          return [&, router](int64_t, const kernels::Routing& routing) {
+            routings[piece][static_cast<size_t>(router)].push_back(routing);
+          };
+        };
+        observe = dit::RoutingObserver(keep(Router::tokens), keep(Router::timesteps));
+      }
       outputs[piece] = model.forward(z.slice(0, first, last), times.slice(0, first, last),
                                      labels.slice(0, first, last), observe);
     });
-    for (int64_t layer = 0; record && layer < c.depth; ++layer) report(routings, layer, t, halves);
+    for (const auto router : {Router::timesteps, Router::tokens}) {
+      const auto layers = routings.front()[static_cast<size_t>(router)].size();
+      for (size_t layer = 0; layer < layers; ++layer)
+        report(routings, router, static_cast<int64_t>(layer), t, halves);
+    }
     ++evaluation_;
     const bool variance = c.prediction == to_string(sampler::Prediction::noise_and_variance);
     return at::cat(outputs).narrow(1, 0, variance ? 2 * c.in_channels : c.in_channels);
   }
 
-  void report(const std::vector<std::vector<kernels::Routing>>& routings, int64_t layer, double t,
+  // What the routers of all layers chose for some rows of a batch, by Router.
+  using PieceRouting = std::array<std::vector<kernels::Routing>, 2>;
+
+  void report(const std::vector<PieceRouting>& routings, Router router, int64_t layer, double t,
               const std::vector<bool>& halves) {
     std::vector<at::Tensor> experts, weights;
     for (const auto& piece : routings) {
-      experts.push_back(piece[layer].experts);
-      weights.push_back(piece[layer].gate_weights);
+      const auto& routing = piece[static_cast<size_t>(router)][static_cast<size_t>(layer)];
+      experts.push_back(routing.experts);
+      weights.push_back(routing.gate_weights);
     }
     const auto parts = static_cast<int64_t>(halves.size());
     const auto all_experts =
         at::cat(experts).view({parts, count_, -1, experts.front().size(1)});  // [parts, images, T, k]
     const auto all_weights = at::cat(weights).view_as(all_experts);
     for (int64_t part = 0; part < parts && !cancelled_; ++part) {
-      cancelled_ = !observer_.routing(
-          {first_, count_, step_, evaluation_, t, layer, halves[part], all_experts[part], all_weights[part]});
+      cancelled_ = !observer_.routing({first_, count_, step_, evaluation_, t, layer, halves[part],
+                                       all_experts[part].cpu(), all_weights[part].cpu(), router});
     }
   }
 
@@ -157,19 +180,30 @@ class Batch {
     evaluation_ = 0;
     if (cancelled_) return false;
     return !observer_.step_done ||
-           observer_.step_done({first_, count_, info.index, info.steps, info.t, info.x_hat, seconds()});
+           observer_.step_done({first_, count_, info.index, info.steps, info.t, info.x_hat.cpu(), seconds()});
   }
 
-  bool finish(const at::Tensor& images) {
+  bool finish(const at::Tensor& result) {
+    const auto images = result.cpu();
     for (int64_t i = 0; observer_.image_finished && i < count_; ++i) {
-      if (!observer_.image_finished({first_ + i, to_pixels(images[i]), seconds()})) return false;
+      const auto image =
+          decoder_ != nullptr ? decoded(images.narrow(0, i, 1), first_ + i) : images.narrow(0, i, 1);
+      if (!image || !observer_.image_finished({first_ + i, to_pixels((*image)[0]), seconds()})) return false;
     }
     return true;
+  }
+
+  // Nothing: cancelled.
+  std::optional<at::Tensor> decoded(const at::Tensor& latent, int64_t image) const {
+    vae::DecodeOptions options{.memory_limit = request_.decode_memory};
+    if (observer_.decoding) options.progress = [&](double done) { return observer_.decoding({image, done}); };
+    return decoder_->decode(latent, options);
   }
 
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
   const dit::DiffusionTransformer& model_;
+  const vae::Autoencoder* decoder_;
   const Request& request_;
   const Observer& observer_;
   int64_t first_, count_;
@@ -207,16 +241,17 @@ dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t
   return weak;
 }
 
-bool generate(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer) {
+bool generate(const Model& model, const Request& request, const Observer& observer) {
   const at::NoGradGuard no_grad;
   check(model, request);
   if (request.batch_size < 1) {
     throw std::invalid_argument("batch size must be at least 1, got " + std::to_string(request.batch_size));
   }
   for (const auto& image : request.images) {
-    if (image.label < 0 || image.label > model.config().num_classes) {
+    const int64_t classes = model.transformer.config().num_classes;
+    if (image.label < 0 || image.label > classes) {
       throw std::invalid_argument("class " + std::to_string(image.label) + " is not in 0 .. " +
-                                  std::to_string(model.config().num_classes - 1));
+                                  std::to_string(classes - 1));
     }
   }
   const auto start = Clock::now();

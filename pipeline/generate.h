@@ -16,6 +16,7 @@
 #include "sampler/grid.h"
 #include "sampler/guidance.h"
 #include "sampler/solvers.h"
+#include "vae/autoencoder.h"
 
 namespace switchyard::pipeline {
 
@@ -45,6 +46,16 @@ std::vector<sampler::Step> steps_of(const dit::ModelConfig& config, const Settin
 /// its own. Throws std::invalid_argument unless 1 <= experts_per_token <= the model's.
 dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t experts_per_token);
 
+/// Everything that draws: the transformer and, of a latent model, the decoder of its latents. Both must
+/// outlive it.
+struct Model {
+  Model(const dit::DiffusionTransformer& transformer, const vae::Autoencoder* decoder = nullptr)  // NOLINT: a
+      : transformer(transformer), decoder(decoder) {}  // model in pixels is its transformer
+
+  const dit::DiffusionTransformer& transformer;
+  const vae::Autoencoder* decoder;
+};
+
 /// One image to draw.
 struct Image {
   int64_t label = 0;  // 0 .. num_classes - 1, or num_classes for no class
@@ -56,6 +67,8 @@ struct Request {
   Settings settings = {};
   int64_t batch_size = 16;  // images drawn at a time: speed and memory, never pixels
   const dit::DiffusionTransformer* weaker = nullptr;  // needed with Settings::weak_experts
+  int64_t decode_memory =
+      int64_t{2} << 30;  // bytes above which a latent is decoded in bands: memory, never seams
 };
 
 /// A step of one batch is done. Times in seconds since generate() began.
@@ -63,20 +76,31 @@ struct StepDone {
   int64_t first_image = 0, images = 0;  // which images of the request
   int step = 0, steps = 0;              // 0-based
   double t = 0;                         // where the step began
-  at::Tensor preview;                   // [images, C, H, W] fp32: the clean images as predicted at t
+  at::Tensor preview;  // [images, C, H, W] fp32 on the CPU: the clean images, or latents, as predicted at t
   double seconds = 0;
 };
 
-/// One block has routed the tokens of one batch. A solver that evaluates the model twice per step reports
-/// both.
+/// Which of a block's routers: the one of its feed-forward, or the one of its input, which takes the
+/// timestep.
+enum class Router { tokens, timesteps };
+
+/// One block has routed the tokens, or the timesteps, of one batch. A solver that evaluates the model twice
+/// per step reports both.
 struct LayerRouting {
   int64_t first_image = 0, images = 0;
   int step = 0, evaluation = 0;  // evaluation of this step: 0, then 1 for Heun's corrector or the midpoint
   double t = 0;
   int64_t layer = 0;
   bool conditional = true;  // with the class, or the other half of guidance: without it, or the weaker model
-  at::Tensor experts;       // [images, T, k] int64
+  at::Tensor experts;       // [images, T, k] int64; T is 1 for timesteps
   at::Tensor gate_weights;  // [images, T, k] fp32
+  Router router = Router::tokens;
+};
+
+/// A part of an image's latent is decoded.
+struct Decoding {
+  int64_t image = 0;  // index in the request
+  double done = 0;    // 0 .. 1
 };
 
 struct ImageFinished {
@@ -90,13 +114,14 @@ struct Observer {
   std::function<bool(const StepDone&)> step_done = {};
   std::function<bool(const LayerRouting&)> routing = {};
   std::function<bool(const ImageFinished&)> image_finished = {};
+  std::function<bool(const Decoding&)> decoding = {};
 };
 
 /// Draws the images of the request in order. False: the observer cancelled.
 /// The model is told t as its schedule has it; Switch-DiT and its relatives, which route by the timestep, are
-/// told the nearest whole one. Throws std::invalid_argument for a label outside 0 .. num_classes or settings
-/// out of range.
-bool generate(const dit::DiffusionTransformer& model, const Request& request, const Observer& observer);
+/// told the nearest whole one. Throws std::invalid_argument for a label outside 0 .. num_classes, settings
+/// out of range, and a decoder of other latents.
+bool generate(const Model& model, const Request& request, const Observer& observer);
 
 /// [C, H, W] fp32 in [-1, 1] -> [H, W, C] uint8, rounded to nearest.
 at::Tensor to_pixels(const at::Tensor& image);

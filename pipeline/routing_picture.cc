@@ -67,7 +67,7 @@ void require_recorded(const RoutingRecord& record) {
 // [S, L, E] fp32: of the choices at a step in a layer, the part that fell on each expert; -1 where nothing
 // was recorded.
 at::Tensor shares(const RoutingRecord& record) {
-  const auto steps = record.steps(), layers = record.layers(), experts = record.config().num_experts;
+  const auto steps = record.steps(), layers = record.layers(), experts = record.num_experts();
   auto counts = at::zeros({steps, layers, experts});
   for (int64_t step = 0; step < steps; ++step) {
     const auto chosen = record.experts.select(1, step).select(2, 0);  // [images, L, T, k], with the class
@@ -207,7 +207,8 @@ at::Tensor expert_map_picture(const RoutingRecord& record) {
   require_recorded(record);
   const auto& c = record.config();
   const auto share = shares(record);
-  const int64_t layers = record.layers(), experts = c.num_experts;
+  const int64_t layers = record.layers(), experts = record.num_experts();
+  const bool tokens = record.router() == Router::tokens;
   const double uniform = 1.0 / static_cast<double>(experts);
   const double top = std::min(1.0, std::max(2 * uniform, share.max().item<double>()));
 
@@ -220,17 +221,20 @@ at::Tensor expert_map_picture(const RoutingRecord& record) {
 
   Canvas canvas(kWidth, header + rows * panel_height + 4);
   canvas.text(kMargin, 54, "Which experts work when", kTitle);
-  canvas.text(kMargin, 82,
-              "The path from noise (t = 1) to image (t = 0), left to right, one row per expert. Dark: many "
-              "patches chose it.",
-              kCaption);
+  canvas.text(
+      kMargin, 82,
+      c10::str("The path from noise (t = 1) to image (t = 0), left to right, one row per expert. Dark: ",
+               tokens ? "many patches chose it." : "the timestep chose it."),
+      kCaption);
   canvas.text(kMargin, 122,
               c10::str("Share of the choices in a layer, over ", counted(record.steps(), "step")), kHeading);
-  canvas.text(
-      kMargin, 140,
-      c10::str("mean over ", counted(record.images(), "image"), " of ", counted(c.tokens(), "patch", "es"),
-               "; every patch chooses ", c.experts_per_token, " of ", counted(experts, "expert")),
-      kLabel);
+  canvas.text(kMargin, 140,
+              tokens ? c10::str("mean over ", counted(record.images(), "image"), " of ",
+                                counted(c.tokens(), "patch", "es"), "; every patch chooses ",
+                                c.experts_per_token, " of ", counted(experts, "expert"))
+                     : c10::str("every timestep chooses ", c.experts_per_timestep, " of ",
+                                counted(experts, "expert"), ", for all patches of an image together"),
+              kLabel);
   draw_scale(canvas, kWidth - kMargin, 112, uniform, top);
   for (int64_t layer = 0; layer < layers; ++layer) {
     const auto left = kMargin + layer % columns * panel + gutter,
@@ -247,7 +251,7 @@ at::Tensor winners_picture(const RoutingRecord& record, const std::vector<at::Te
     throw std::invalid_argument(
         c10::str("winners picture: expected the ", record.images(), " recorded images, got ", images.size()));
   }
-  const int64_t experts = record.config().num_experts;
+  const int64_t experts = record.num_experts();
   const auto winners = record.experts.select(3, 0).select(-1, 0);  // [images, S, L, T]
   const auto* times = record.times.const_data_ptr<double>();
   const auto shown = pick_images(record, 3);
@@ -308,6 +312,8 @@ at::Tensor winners_picture(const RoutingRecord& record, const std::vector<at::Te
 }
 
 at::Tensor routing_picture(const RoutingRecord& record, const std::vector<at::Tensor>& images) {
+  if (record.router() == Router::timesteps)
+    return expert_map_picture(record);  // every patch has the same winner
   return at::cat({expert_map_picture(record), winners_picture(record, images)});
 }
 

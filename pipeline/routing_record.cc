@@ -17,7 +17,18 @@ constexpr double kMostBytes = 4.0 * (1LL << 30);
 
 }  // namespace
 
-RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request) : config_(config) {
+RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request)
+    : RoutingRecord(config, request, config.routes_tokens() ? Router::tokens : Router::timesteps) {}
+
+RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request, Router router)
+    : config_(config), router_(router) {
+  if (!(router == Router::tokens ? config.routes_tokens() : config.routes_timesteps())) {
+    throw std::invalid_argument("a model of the family " + config.family + " routes no " +
+                                (router == Router::tokens ? "tokens" : "tokens and no timesteps") +
+                                " to experts: there is nothing to record");
+  }
+  const int64_t tokens = router == Router::tokens ? config.tokens() : 1;
+  const int64_t k = router == Router::tokens ? config.experts_per_token : config.experts_per_timestep;
   const auto images = static_cast<int64_t>(request.images.size());
   const sampler::Schedule schedule(config.schedule);
   std::vector<double> grid;
@@ -25,17 +36,16 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
     grid.push_back(schedule.noise_fraction(step.from.t));
   const auto steps = static_cast<int64_t>(grid.size());
 
-  const auto dtype = config.num_experts < 256 ? at::kByte : at::kShort;
+  const auto dtype = num_experts() < 256 ? at::kByte : at::kShort;
   const double bytes = static_cast<double>(images) * static_cast<double>(steps) *
-                       static_cast<double>(config.depth) * 2.0 * static_cast<double>(config.tokens()) *
-                       static_cast<double>(config.experts_per_token) * (dtype == at::kByte ? 3.0 : 4.0);
+                       static_cast<double>(config.depth) * 2.0 * static_cast<double>(tokens * k) *
+                       (dtype == at::kByte ? 3.0 : 4.0);
   if (bytes > kMostBytes) {
     throw std::invalid_argument(c10::str("recording the routing of ", images, " images at ", steps,
                                          " steps would take ", static_cast<int64_t>(bytes / (1LL << 30)),
                                          " GiB, more than the limit of 4 GiB: record fewer images or steps"));
   }
-  const std::array<int64_t, 6> shape = {images, steps,           config.depth,
-                                        2,      config.tokens(), config.experts_per_token};
+  const std::array<int64_t, 6> shape = {images, steps, config.depth, 2, tokens, k};
   experts = at::full(shape, dtype == at::kByte ? 255 : -1, dtype);
   gate_weights = at::zeros(shape, at::kHalf);
   evaluated = at::zeros({images, steps, 2}, at::kBool);
@@ -48,29 +58,49 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
   }
 }
 
+int64_t RoutingRecord::num_experts() const {
+  return router_ == Router::tokens ? config_.num_experts : config_.timestep_experts;
+}
+
+void RoutingRecord::add(const LayerRouting& routing) {
+  if (routing.evaluation > 0 || routing.router != router_) return;
+  const int64_t half = routing.conditional ? 0 : 1;
+  const auto place = [&](const at::Tensor& tensor) {  // [images of the batch, ...]
+    return tensor.narrow(0, routing.first_image, routing.images).select(1, routing.step);
+  };
+  // The weaker model of autoguidance makes fewer choices than there is room for.
+  const auto put = [&](const at::Tensor& tensor, const at::Tensor& choices) {
+    place(tensor).select(1, routing.layer).select(1, half).narrow(-1, 0, choices.size(-1)).copy_(choices);
+  };
+  put(experts, routing.experts);
+  put(gate_weights, routing.gate_weights);
+  // A pass that was cancelled half way does not count.
+  if (routing.layer == layers() - 1) place(evaluated).select(1, half).fill_(true);
+}
+
 std::function<bool(const LayerRouting&)> RoutingRecord::recorder() {
   return [this](const LayerRouting& routing) {
-    if (routing.evaluation > 0) return true;
-    const int64_t half = routing.conditional ? 0 : 1;
-    const auto place = [&](const at::Tensor& tensor) {  // [images of the batch, ...]
-      return tensor.narrow(0, routing.first_image, routing.images).select(1, routing.step);
-    };
-    place(experts).select(1, routing.layer).select(1, half).copy_(routing.experts);
-    place(gate_weights).select(1, routing.layer).select(1, half).copy_(routing.gate_weights);
-    // A pass that was cancelled half way does not count.
-    if (routing.layer == layers() - 1) place(evaluated).select(1, half).fill_(true);
+    add(routing);
     return true;
   };
 }
 
-void save_routing(const std::filesystem::path& path, const RoutingRecord& record) {
-  io::write_npz(path, {{"experts", record.experts},
-                       {"gate_weights", record.gate_weights},
-                       {"evaluated", record.evaluated},
-                       {"times", record.times},
-                       {"labels", record.labels},
-                       {"seeds", record.seeds},
-                       {"num_experts", at::scalar_tensor(record.config().num_experts, at::kLong)}});
+void save_routing(const std::filesystem::path& path, const RoutingRecord& record,
+                  const RoutingRecord* timesteps) {
+  std::map<std::string, at::Tensor> arrays = {
+      {"experts", record.experts},
+      {"gate_weights", record.gate_weights},
+      {"evaluated", record.evaluated},
+      {"times", record.times},
+      {"labels", record.labels},
+      {"seeds", record.seeds},
+      {"num_experts", at::scalar_tensor(record.num_experts(), at::kLong)}};
+  if (timesteps != nullptr) {
+    arrays["timestep_experts"] = timesteps->experts;
+    arrays["timestep_gate_weights"] = timesteps->gate_weights;
+    arrays["num_timestep_experts"] = at::scalar_tensor(timesteps->num_experts(), at::kLong);
+  }
+  io::write_npz(path, arrays);
 }
 
 }  // namespace switchyard::pipeline

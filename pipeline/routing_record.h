@@ -1,4 +1,5 @@
-// The routing of a whole request as tensors: which experts each token chose, at each step, in each layer.
+// The routing of a whole request as tensors: which experts each token, or each timestep, chose, at each step,
+// in each layer.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,21 +23,30 @@ namespace switchyard::pipeline {
 /// the constructor throws std::invalid_argument, with the number, where that is more than 4 GiB.
 class RoutingRecord {
  public:
+  /// Of one kind of router, which the model must have: else std::invalid_argument.
+  RoutingRecord(const dit::ModelConfig& config, const Request& request, Router router);
+
+  /// Of the tokens' router where the model has one, else of the timesteps'.
   RoutingRecord(const dit::ModelConfig& config, const Request& request);
 
-  /// For Observer::routing. Refers to this record, which has to outlive the call of generate(). Always
+  /// Writes one event down, if it is of this record's router and of the first evaluation in its step.
+  void add(const LayerRouting& routing);
+
+  /// add() for Observer::routing. Refers to this record, which has to outlive the call of generate(). Always
   /// answers "go on".
   std::function<bool(const LayerRouting&)> recorder();
 
   const dit::ModelConfig& config() const { return config_; }
+  Router router() const { return router_; }
+  int64_t num_experts() const;  // per layer
   int64_t images() const { return experts.size(0); }
   int64_t steps() const { return experts.size(1); }
   int64_t layers() const { return experts.size(2); }
 
   // Halves: 0 with the class, 1 without (the unconditional half of guidance). Choices: k of them, the
   // strongest first.
-  at::Tensor experts;  // [images, steps, layers, 2, T, k] uint8, 255 where not evaluated; int16 and -1 above
-                       // 255 experts
+  at::Tensor experts;  // [images, steps, layers, 2, T, k] (T is 1 for timesteps) uint8, 255 where not
+                       // evaluated; int16 and -1 above 255 experts
   at::Tensor gate_weights;  // the same shape, fp16; 0 where not evaluated
   at::Tensor evaluated;     // [images, steps, 2] bool: false where guidance was off, or cancelled before
   at::Tensor times;   // [steps] fp64: where each step begins, 1 (noise) falling towards 0: t of a rectified
@@ -46,10 +56,14 @@ class RoutingRecord {
 
  private:
   dit::ModelConfig config_;
+  Router router_;
 };
 
 /// Writes the six tensors above under those names as a NumPy archive, with "num_experts" ([] int64) beside
-/// them. Tokens are the patches in row-major order. Throws io::OutputError.
-void save_routing(const std::filesystem::path& path, const RoutingRecord& record);
+/// them. Tokens are the patches in row-major order. Of a model with both routers, `timesteps` is the record
+/// of the second one: "timestep_experts", "timestep_gate_weights", "num_timestep_experts". Throws
+/// io::OutputError.
+void save_routing(const std::filesystem::path& path, const RoutingRecord& record,
+                  const RoutingRecord* timesteps = nullptr);
 
 }  // namespace switchyard::pipeline

@@ -9,12 +9,14 @@
 #include <stdexcept>
 
 #include "app/commands.h"
+#include "app/device.h"
 #include "app/interrupt.h"
 #include "app/model_argument.h"
 #include "app/progress.h"
 #include "app/sample_options.h"
 #include "app/threads.h"
 #include "app/usage.h"
+#include "dit/objective_probe.h"
 #include "io/error.h"
 #include "io/png.h"
 #include "pipeline/generate.h"
@@ -22,6 +24,7 @@
 #include "pipeline/metadata.h"
 #include "pipeline/routing_picture.h"
 #include "pipeline/routing_record.h"
+#include "vae/checkpoint.h"
 
 namespace switchyard::app {
 namespace {
@@ -85,10 +88,38 @@ void warn_of_another_model(Progress& progress, const pipeline::StoredImage& stor
                 "): the pixels will differ");
 }
 
+// The decoder that --vae names, for a model that draws latents.
+std::optional<vae::Autoencoder> decoder_of(const SampleOptions& options, const dit::ModelConfig& config,
+                                           const ModelArgument& model, at::ScalarType dtype) {
+  const bool draws_pixels = config.in_channels == 1 || config.in_channels == 3;
+  if (options.vae.empty()) {
+    if (draws_pixels) return std::nullopt;
+    throw std::invalid_argument(model.where() + " draws latents of " + std::to_string(config.in_channels) +
+                                " channels: name the decoder that makes images of them with --vae");
+  }
+  auto loaded = vae::load_autoencoder(options.vae, dtype);
+  if (const int64_t latent = loaded.autoencoder.config().latent_channels; latent != config.in_channels) {
+    throw io::InputError(options.vae.string() + ": decodes latents of " + std::to_string(latent) +
+                         " channels, the model draws " + std::to_string(config.in_channels));
+  }
+  return std::move(loaded.autoencoder);
+}
+
+// What --map and --routing need: a record of each kind of router that the model has, the tokens' first.
+std::vector<pipeline::RoutingRecord> records_of(const SampleOptions& options, const dit::ModelConfig& config,
+                                                const pipeline::Request& request) {
+  std::vector<pipeline::RoutingRecord> records;
+  if (options.map.empty() && options.routing.empty()) return records;
+  records.emplace_back(config, request);
+  if (config.routes_tokens() && config.routes_timesteps() && !options.routing.empty())
+    records.emplace_back(config, request, pipeline::Router::timesteps);
+  return records;
+}
+
 // The images as they come: files at once, and kept for the pictures that need all of them.
-bool draw(const SampleOptions& options, const dit::DiffusionTransformer& model,
-          const pipeline::Provenance& provenance, const pipeline::Request& request,
-          pipeline::RoutingRecord* record, Progress& progress, std::vector<at::Tensor>& kept) {
+bool draw(const SampleOptions& options, const pipeline::Model& model, const pipeline::Provenance& provenance,
+          const pipeline::Request& request, std::vector<pipeline::RoutingRecord>& records, Progress& progress,
+          std::vector<at::Tensor>& kept) {
   const auto total = static_cast<double>(request.images.size());
   const auto start = std::chrono::steady_clock::now();
   pipeline::Observer observer;
@@ -103,18 +134,30 @@ bool draw(const SampleOptions& options, const dit::DiffusionTransformer& model,
                   step.seconds * (1 - done) / done);
     return !interrupted();
   };
+  observer.decoding = [&](const pipeline::Decoding& decoding) {
+    progress.show((static_cast<double>(decoding.image) + decoding.done) / total,
+                  "image " + std::to_string(decoding.image + 1) + "/" +
+                      std::to_string(request.images.size()) + ", decoding",
+                  0);
+    return !interrupted();
+  };
   observer.image_finished = [&](const pipeline::ImageFinished& finished) {
     const auto& image = request.images[static_cast<size_t>(finished.image)];
     if (!options.no_images) {
-      const auto file = file_of(options, model.config(), image);
+      const auto file = file_of(options, model.transformer.config(), image);
       io::write_png(file, finished.pixels,
-                    pipeline::image_text(provenance, model.config(), request.settings, image));
+                    pipeline::image_text(provenance, model.transformer.config(), request.settings, image));
       progress.result(file.string());
     }
     if (!options.grid.empty() || !options.map.empty()) kept.push_back(finished.pixels);
     return !interrupted();
   };
-  if (record != nullptr) observer.routing = record->recorder();
+  if (!records.empty()) {
+    observer.routing = [&](const pipeline::LayerRouting& routing) {
+      for (auto& record : records) record.add(routing);
+      return !interrupted();
+    };
+  }
   if (!pipeline::generate(model, request, observer)) return false;
 
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -138,33 +181,41 @@ void sample(const SampleOptions& options) {
   if (!options.from.empty()) {
     stored = pipeline::read_image_text(io::read_png(options.from).text, options.from.string());
   }
+  const auto device = device_of(options.device);
   const ModelArgument argument(options.model);
+  const auto file = argument.open();
+  const auto& config = file.config;
   const auto dtype = dtype_of(options, stored);
+  std::string choice;
   pipeline::Request request{
-      .images = {}, .settings = settings_of(options, stored), .batch_size = options.batch};
-  auto loaded = argument.load(dtype);
-  auto& model = loaded.model;
-  const auto& config = model.config();
-  if (config.in_channels != 1 && config.in_channels != 3) {
-    throw io::InputError(argument.where() + ": draws latents of " + std::to_string(config.in_channels) +
-                         " channels, and there is no decoder for them; expected 1 or 3 channels");
-  }
+      .images = {}, .settings = settings_of(options, stored, config, choice), .batch_size = options.batch};
   request.images = images_of(options, stored, config);
+  const auto decoder = decoder_of(options, config, argument, dtype);
   const auto columns = columns_of(options, request.images.size());
+  const int64_t side = config.input_size * (decoder ? decoder->config().downsampling() : 1);
   if (!options.grid.empty()) {
-    require_fitting_grid(options, static_cast<int64_t>(request.images.size()), config.input_size, columns);
+    require_fitting_grid(options, static_cast<int64_t>(request.images.size()), side, columns);
   }
-  std::optional<pipeline::RoutingRecord> record;
-  if (!options.map.empty() || !options.routing.empty()) record.emplace(config, request);
+  auto records = records_of(options, config, request);
   require_writable_outputs(options, config, request);
 
   Progress progress(options.quiet);
+  if (!choice.empty()) progress.say(choice);
+  auto model = dit::make_model(file, dtype, device);
+  const bool stated = file.origin.empty();  // by a file of ours, which knows
+  if (const auto doubt = stated ? std::nullopt : dit::probe_objective(model))
+    progress.warn("warning: " + *doubt);
   const pipeline::Provenance provenance{argument.name(), argument.hash(),
                                         dtype == at::kFloat ? "float32" : "bfloat16"};
   if (stored) warn_of_another_model(progress, *stored, provenance, options.from.string());
   model.pack();
+  std::optional<dit::DiffusionTransformer> weaker;
+  if (request.settings.weak_experts > 0) {
+    weaker.emplace(pipeline::weaker_model(model, request.settings.weak_experts));
+    request.weaker = &*weaker;
+  }
   std::vector<at::Tensor> kept;
-  if (!draw(options, model, provenance, request, record ? &*record : nullptr, progress, kept))
+  if (!draw(options, {model, decoder ? &*decoder : nullptr}, provenance, request, records, progress, kept))
     throw Cancelled();
 
   if (!options.grid.empty()) {
@@ -172,11 +223,11 @@ void sample(const SampleOptions& options) {
     progress.result(options.grid.string());
   }
   if (!options.map.empty()) {
-    io::write_png(options.map, pipeline::routing_picture(*record, kept));
+    io::write_png(options.map, pipeline::routing_picture(records.front(), kept));
     progress.result(options.map.string());
   }
   if (!options.routing.empty()) {
-    pipeline::save_routing(options.routing, *record);
+    pipeline::save_routing(options.routing, records.front(), records.size() > 1 ? &records.back() : nullptr);
     progress.result(options.routing.string());
   }
 }

@@ -25,7 +25,7 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   command
       .add_option("--class", options.classes,
                   "What to draw: a class's name, the beginning of it, or its index;\n"
-                  "repeat it or separate with commas; default: all")
+                  "repeat it or separate with commas; default: all, of models with at most 20")
       ->type_name("NAME")
       ->allow_extra_args(false)
       ->delimiter(',')
@@ -231,6 +231,11 @@ std::vector<pipeline::Image> images_of(const SampleOptions& options, const Store
   if (stored_class && stored->image.label > config.num_classes) {
     throw io::InputError(options.from.string() + ": its class " + std::to_string(stored->image.label) +
                          " is not one of the model's " + std::to_string(config.num_classes));
+  }
+  constexpr int64_t kMostClassesUnasked = 20;
+  if (!stored_class && options.classes.empty() && config.num_classes > kMostClassesUnasked) {
+    throw std::invalid_argument("--class is required: the model has " + std::to_string(config.num_classes) +
+                                " classes; \"all\" draws every one");
   }
   const auto labels = stored_class ? std::vector{stored->image.label} : find_classes(config, options.classes);
   const uint64_t seed = options.seed.value_or(stored ? stored->image.seed : 0);
