@@ -15,8 +15,8 @@ void accept(const ModelConfig&) {}
 constexpr std::array kBlockRouters = {
     PartKind<BlockRouter>{"none", "dit", accept, count_nothing, make_none},
     PartKind<BlockRouter>{"tasks", "dtr", validate_task_masks, count_nothing, make_task_masks},
-    PartKind<BlockRouter>{"timestep_experts", "switch-dit", validate_timestep_experts,
-                          count_timestep_experts, make_timestep_experts},
+    PartKind<BlockRouter>{"timestep_experts", "switch-dit", validate_timestep_experts, count_timestep_experts,
+                          make_timestep_experts},
 };
 
 }  // namespace

@@ -31,15 +31,15 @@ LoadedModel load_model(std::span<const std::byte> bytes, const std::string& name
 void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
                 const std::string& training_json, at::ScalarType dtype = at::kBFloat16);
 
-/// What a file promises is checked against what it holds before anything is allocated: throws io::InputError where the
-/// configuration asks for far more numbers than there are. The slack leaves it to load_state to name a tensor that is
-/// missing.
+/// What a file promises is checked against what it holds before anything is allocated: throws io::InputError
+/// where the configuration asks for far more numbers than there are. The slack leaves it to load_state to
+/// name a tensor that is missing.
 void require_numbers_for(const ModelConfig& config, const std::map<std::string, at::Tensor>& tensors,
                          const std::string& source);
 
 /// Copies tensors by name into the model. Both attention key styles are understood ("attn.qkv" / "attn.Wqkv",
-/// "attn.proj" / "attn.out_proj"), and tensors of derived_state() may be there if they are equal. Throws io::InputError listing missing, surplus and wrongly shaped tensors;
-/// `source` names the file.
+/// "attn.proj" / "attn.out_proj"), and tensors of derived_state() may be there if they are equal. Throws
+/// io::InputError listing missing, surplus and wrongly shaped tensors; `source` names the file.
 void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors,
                 const std::string& source);
 

@@ -161,7 +161,8 @@ ParameterCount count_parameters(const ModelConfig& c) {
       (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
   const int64_t final_layer = (2 * d * d + 2 * d) + (d * patch * c.out_channels() + patch * c.out_channels());
   const int64_t always = embedders + final_layer + c.depth * block;
-  return {always + c.depth * (routed.total + fed.total), always + c.depth * (routed.activated + fed.activated)};
+  return {always + c.depth * (routed.total + fed.total),
+          always + c.depth * (routed.activated + fed.activated)};
 }
 
 }  // namespace switchyard::dit

@@ -119,8 +119,8 @@ nlohmann::json to_json(const ModelConfig& config);
 /// The family of a block router and a feed-forward, "dit-moe", say; empty when one of them is unknown.
 std::string family_name(std::string_view block_router, std::string_view feed_forward);
 
-/// Published and embedded configurations by name ("dit-xl/2", "dit-moe-s/2-8e2a", "switch-dit-b/2", "solids");
-/// throws std::invalid_argument listing them.
+/// Published and embedded configurations by name ("dit-xl/2", "dit-moe-s/2-8e2a", "switch-dit-b/2",
+/// "solids"); throws std::invalid_argument listing them.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
 

@@ -41,7 +41,8 @@ void validate_mlp(const ModelConfig& c) {
                                      {"experts_per_token", c.experts_per_token},
                                      {"expert_hidden", c.expert_hidden},
                                      {"shared_hidden", c.shared_hidden}})
-    require(value == 0, std::string(field) + " must be 0 with feed_forward \"mlp\", got " + std::to_string(value));
+    require(value == 0,
+            std::string(field) + " must be 0 with feed_forward \"mlp\", got " + std::to_string(value));
 }
 
 ParameterCount count_mlp(const ModelConfig& c) {

@@ -8,8 +8,8 @@
 
 namespace switchyard::dit {
 
-/// How many channels the official code of the family guides under DDPM: the first 3 for DiT and DiT-MoE, those
-/// of the image or latent for DTR and Switch-DiT.
+/// How many channels the official code of the family guides under DDPM: the first 3 for DiT and DiT-MoE,
+/// those of the image or latent for DTR and Switch-DiT.
 int64_t officially_guided_channels(const ModelConfig& config);
 
 /// x [2N, C, H, W] with two equal halves, t [2N], y [2N]: the first half holds the classes, the second the

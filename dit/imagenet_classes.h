@@ -6,8 +6,8 @@
 
 namespace switchyard::dit {
 
-/// 1000 different names, from imagenet_classes.txt: one per line, the first of the class's synonyms in WordNet, with
-/// a word in parentheses where two classes would share it.
+/// 1000 different names, from imagenet_classes.txt: one per line, the first of the class's synonyms in
+/// WordNet, with a word in parentheses where two classes would share it.
 std::vector<std::string> imagenet_class_names();
 
 }  // namespace switchyard::dit

@@ -25,12 +25,13 @@ class MoeFeedForward : public FeedForward {
     const auto rows = x.flatten(0, 1);  // [N T, D]
     // The router is discontinuous: it is always evaluated in fp32.
     const auto rows_fp32 = rows.to(at::kFloat);
-    const auto logits = packed ? packed_gate_(rows_fp32)
-                               : kernels::linear_reference(rows_fp32, gate_.to(at::kFloat), {});
+    const auto logits =
+        packed ? packed_gate_(rows_fp32) : kernels::linear_reference(rows_fp32, gate_.to(at::kFloat), {});
     const auto routing = kernels::route_top_k(logits, experts_per_token_);
     if (observe.tokens) observe.tokens(layer, routing);
 
-    auto y = packed ? packed_experts_(rows, routing) : kernels::routed_experts(rows, routing, gate_up_, down_);
+    auto y =
+        packed ? packed_experts_(rows, routing) : kernels::routed_experts(rows, routing, gate_up_, down_);
     if (shared_down_.defined())
       y = y + (packed ? packed_shared_(rows) : kernels::swiglu(rows, shared_gate_up_, shared_down_));
     return y.view_as(x);

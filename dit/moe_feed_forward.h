@@ -1,5 +1,5 @@
-// The feed-forward of DiT-MoE (Fei et al. 2024): routed SwiGLU experts beside a shared one; every token picks its
-// own.
+// The feed-forward of DiT-MoE (Fei et al. 2024): routed SwiGLU experts beside a shared one; every token picks
+// its own.
 #pragma once
 
 #include "dit/parts.h"

@@ -66,7 +66,8 @@ class Inference {
 
   const at::Tensor& need(const std::string& name, int64_t dimensions) const {
     const auto* tensor = find(name);
-    if (tensor == nullptr) fail("no tensor \"" + name + "\": not a checkpoint of a DiT, DTR, Switch-DiT or DiT-MoE model");
+    if (tensor == nullptr)
+      fail("no tensor \"" + name + "\": not a checkpoint of a DiT, DTR, Switch-DiT or DiT-MoE model");
     if (tensor->dim() != dimensions || tensor->numel() == 0) {
       std::ostringstream shape;
       shape << tensor->sizes();
@@ -86,7 +87,8 @@ class Inference {
     c_.patch_size = patches.size(2);
     const int64_t tokens = need("pos_embed", 3).size(1);
     const int64_t side = std::llround(std::sqrt(static_cast<double>(tokens)));
-    if (side * side != tokens) fail("pos_embed has " + std::to_string(tokens) + " positions, expected a square number");
+    if (side * side != tokens)
+      fail("pos_embed has " + std::to_string(tokens) + " positions, expected a square number");
     c_.input_size = side * c_.patch_size;
     c_.num_classes = need("y_embedder.embedding_table.weight", 2).size(0) - 1;
     c_.depth = 0;
@@ -98,7 +100,8 @@ class Inference {
            std::to_string(per_patch) + " or, with a learned variance, " + std::to_string(2 * per_patch));
     }
     c_.learn_sigma = numbers == 2 * per_patch;
-    from_tensors({"hidden_size", "in_channels", "patch_size", "input_size", "num_classes", "depth", "learn_sigma"});
+    from_tensors(
+        {"hidden_size", "in_channels", "patch_size", "input_size", "num_classes", "depth", "learn_sigma"});
   }
 
   void read_feed_forward() {
@@ -182,17 +185,21 @@ class Inference {
 
   void choose_objective() {
     c_.time_scale = 1;
-    // Fei et al. trained their largest models with rectified flow; DTR and Switch-DiT use the cosine schedule.
+    // Fei et al. trained their largest models with rectified flow; DTR and Switch-DiT use the cosine
+    // schedule.
     constexpr int64_t kWidthOfXl = 1152;
-    const std::string usual = c_.integer_timesteps()                                   ? "cosine"
+    const std::string usual = c_.integer_timesteps()                               ? "cosine"
                               : c_.routes_tokens() && c_.hidden_size >= kWidthOfXl ? "rectified_flow"
-                                                                                       : "linear";
+                                                                                   : "linear";
     choose("schedule", c_.schedule, hints_.schedule, stored_schedule(), usual);
     const bool flow = c_.schedule == "rectified_flow";
     choose("prediction", c_.prediction, hints_.prediction, stored_prediction(flow),
-           std::string(flow ? "velocity" : c_.learn_sigma ? "noise_and_variance" : "noise"));
+           std::string(flow             ? "velocity"
+                       : c_.learn_sigma ? "noise_and_variance"
+                                        : "noise"));
     // The official code has no other choice of prediction than these two, so the schedule tells it.
-    if (result_.origin["prediction"] == Origin::published) result_.origin["prediction"] = result_.origin["schedule"];
+    if (result_.origin["prediction"] == Origin::published)
+      result_.origin["prediction"] = result_.origin["schedule"];
   }
 
   std::optional<std::string> stored_schedule() const {
@@ -234,7 +241,8 @@ class Inference {
 
   std::optional<int64_t> argument_integer(std::initializer_list<const char*> keys) const {
     const auto* value = argument(keys);
-    return value != nullptr && value->is_number_integer() ? std::optional(value->get<int64_t>()) : std::nullopt;
+    return value != nullptr && value->is_number_integer() ? std::optional(value->get<int64_t>())
+                                                          : std::nullopt;
   }
 
   std::optional<std::string> argument_text(std::initializer_list<const char*> keys) const {

@@ -1,7 +1,7 @@
 // Checkpoints of the official DiT, DTR, Switch-DiT and DiT-MoE code: what the model is, from its tensors.
 //
-// Such files hold tensors and at most the arguments of the training run. Sizes follow from the tensors; the rest
-// follows from the arguments or is assumed, and every field says which.
+// Such files hold tensors and at most the arguments of the training run. Sizes follow from the tensors; the
+// rest follows from the arguments or is assumed, and every field says which.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -40,10 +40,10 @@ struct InferredConfig {
 /// The tensors without the "module." that data-parallel training puts before every name.
 std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::string, at::Tensor>& tensors);
 
-/// `arguments` are the stored training arguments, null for none; keys that are not known are ignored, and so are values
-/// that contradict the tensors. What cannot be in the tensors: the number of heads (but for q/k norms), how many
-/// experts a token picks, and the objective. Throws io::InputError naming `source` and the first tensor that is missing
-/// or of an impossible shape, or the field whose value is impossible.
+/// `arguments` are the stored training arguments, null for none; keys that are not known are ignored, and so
+/// are values that contradict the tensors. What cannot be in the tensors: the number of heads (but for q/k
+/// norms), how many experts a token picks, and the objective. Throws io::InputError naming `source` and the
+/// first tensor that is missing or of an impossible shape, or the field whose value is impossible.
 InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
                             const CheckpointHints& hints, const std::string& source);
 
@@ -52,9 +52,9 @@ struct OfficialModel {
   InferredConfig inferred;
 };
 
-/// The model of a checkpoint, on the CPU, computing in `dtype`. Throws io::InputError as infer_config and load_state
-/// do (missing, surplus and wrongly shaped tensors, at most ten and a count); nothing larger than the tensors is
-/// allocated.
+/// The model of a checkpoint, on the CPU, computing in `dtype`. Throws io::InputError as infer_config and
+/// load_state do (missing, surplus and wrongly shaped tensors, at most ten and a count); nothing larger than
+/// the tensors is allocated.
 OfficialModel load_official(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
                             const CheckpointHints& hints, const std::string& source,
                             at::ScalarType dtype = at::kFloat);

@@ -84,9 +84,9 @@ class BlockRouter : public Part {
 
 template <class Made>
 struct PartKind {
-  std::string_view name;                     // as in the configuration
-  std::string_view family;                   // its share of the family's name
-  void (*validate)(const ModelConfig&);      // throws std::invalid_argument naming the field
+  std::string_view name;                        // as in the configuration
+  std::string_view family;                      // its share of the family's name
+  void (*validate)(const ModelConfig&);         // throws std::invalid_argument naming the field
   ParameterCount (*count)(const ModelConfig&);  // per block
   std::unique_ptr<Made> (*make)(const ModelConfig&, const at::TensorOptions&);  // nullptr for none
 };

@@ -43,7 +43,8 @@ ModelConfig task_routed(const Size& size) {
   return config;
 }
 
-// Switch-DiT (Park et al. 2024): three experts per block of which each timestep picks two, on the cosine schedule.
+// Switch-DiT (Park et al. 2024): three experts per block of which each timestep picks two, on the cosine
+// schedule.
 ModelConfig timestep_routed(const Size& size) {
   auto config = dense(size, 2);
   config.family = "switch-dit";

@@ -10,8 +10,7 @@ at::Tensor task_windows(int64_t timesteps, int64_t width, int64_t active, double
   auto windows = at::zeros({timesteps, width});
   const double last = timesteps > 1 ? static_cast<double>(timesteps - 1) : 1.0;
   for (int64_t t = 0; t < timesteps; ++t) {
-    const double first =
-        static_cast<double>(width - active) * std::pow(static_cast<double>(t) / last, alpha);
+    const double first = static_cast<double>(width - active) * std::pow(static_cast<double>(t) / last, alpha);
     windows[t].narrow(0, std::llrint(first), active).fill_(1.0);
   }
   return windows;
@@ -41,11 +40,13 @@ std::optional<TaskWindows> fit_task_windows(const at::Tensor& windows) {
   const int64_t active = std::llround(given[0].sum().item<double>());
   if (active < 1 || active > width || timesteps < 2) return std::nullopt;
   const auto starts = given.argmax(1);  // the first of equal values
-  // (width - active) (t / last)^alpha lies within 0.5 of the start: an interval of alpha for each t in between.
+  // (width - active) (t / last)^alpha lies within 0.5 of the start: an interval of alpha for each t in
+  // between.
   double low = 1e-3, high = 100;
   for (int64_t t = 1; t + 1 < timesteps && active < width; ++t) {
     const double log_time = std::log(static_cast<double>(t) / static_cast<double>(timesteps - 1));
-    const double start = static_cast<double>(starts[t].item<int64_t>()), room = static_cast<double>(width - active);
+    const double start = static_cast<double>(starts[t].item<int64_t>()),
+                 room = static_cast<double>(width - active);
     low = std::max(low, std::log((start + 0.5) / room) / log_time);
     if (start > 0) high = std::min(high, std::log((start - 0.5) / room) / log_time);
   }

@@ -1,5 +1,6 @@
-// The fixed task masks of DTR (Park et al. 2024, "Denoising Task Routing for Diffusion Models"): each timestep
-// uses a window of the channels, and the window moves from the first channels to the last as t grows.
+// The fixed task masks of DTR (Park et al. 2024, "Denoising Task Routing for Diffusion Models"): each
+// timestep uses a window of the channels, and the window moves from the first channels to the last as t
+// grows.
 #pragma once
 
 #include <optional>

@@ -55,16 +55,16 @@ class TimestepExperts : public BlockRouter {
             routing.gate_weights.index_select(0, rows)};
   }
 
-  // Images at the same timestep, mostly all of them, share one matrix. It is folded anew in each forward: that
-  // costs k D^2 of the T D^2 operations of using it, and a matrix for each of 1000 timesteps would not fit.
+  // Images at the same timestep, mostly all of them, share one matrix. It is folded anew in each forward:
+  // that costs k D^2 of the T D^2 operations of using it, and a matrix for each of 1000 timesteps would not
+  // fit.
   at::Tensor folded_mask(const at::Tensor& x, const at::Tensor& timesteps) const {
     const auto cpu = timesteps.to(at::kCPU);
     std::map<int64_t, std::vector<int64_t>> images_at;
     for (int64_t n = 0; n < cpu.size(0); ++n) images_at[cpu[n].item<int64_t>()].push_back(n);
     auto m = at::empty_like(x);
     for (const auto& [t, images] : images_at) {
-      const auto folded =
-          kernels::fold_experts(table_.experts[t], table_.gate_weights[t], weight_, bias_);
+      const auto folded = kernels::fold_experts(table_.experts[t], table_.gate_weights[t], weight_, bias_);
       if (images_at.size() == 1) return folded(x);
       const auto rows = at::tensor(images, timesteps.options());
       m.index_copy_(0, rows, folded(x.index_select(0, rows)));
@@ -83,7 +83,8 @@ class TimestepExperts : public BlockRouter {
 
 at::Tensor prior_windows(const ModelConfig& c) {
   constexpr double kAlpha = 4.0;
-  return task_windows(c.num_timesteps, c.depth * c.timestep_experts, c.depth * c.experts_per_timestep, kAlpha);
+  return task_windows(c.num_timesteps, c.depth * c.timestep_experts, c.depth * c.experts_per_timestep,
+                      kAlpha);
 }
 
 void validate_timestep_experts(const ModelConfig& c) {

@@ -26,10 +26,11 @@ at::Tensor integer_timesteps(const at::Tensor& t, const ModelConfig& config) {
   const auto given = t.to(at::kCPU, at::kDouble).contiguous();
   for (int64_t n = 0; n < given.numel(); ++n) {
     const double value = given.const_data_ptr<double>()[n];
-    if (value >= 0 && value < static_cast<double>(config.num_timesteps) && value == std::floor(value)) continue;
+    if (value >= 0 && value < static_cast<double>(config.num_timesteps) && value == std::floor(value))
+      continue;
     std::ostringstream text;
-    text << "forward: a " << config.family << " model takes integer timesteps 0 .. " << config.num_timesteps - 1
-         << ", got t[" << n << "] = " << value;
+    text << "forward: a " << config.family << " model takes integer timesteps 0 .. "
+         << config.num_timesteps - 1 << ", got t[" << n << "] = " << value;
     throw std::invalid_argument(text.str());
   }
   return t.to(at::kLong);
@@ -85,7 +86,7 @@ at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const at::Tensor& 
 
   TimestepInput time;
   if (c.integer_timesteps()) time.index = integer_timesteps(t, c);
-  time.embedding = embed_timesteps(t, dtype);                                       // [N, D]
+  time.embedding = embed_timesteps(t, dtype);                                        // [N, D]
   const auto condition = at::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
 
   auto tokens = x_embedder_(patchify(x.to(dtype), c.patch_size)) + pos_embed_.to(dtype);  // [N, T, D]
@@ -104,19 +105,19 @@ at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const at::Tensor& 
   return unpatchify(out.to(at::kFloat), c.patch_size, c.out_channels());
 }
 
-at::Tensor DiffusionTransformer::run_block(const Block& block, const at::Tensor& x, const at::Tensor& condition,
-                                           int64_t layer, const RoutingObserver& observe) const {
+at::Tensor DiffusionTransformer::run_block(const Block& block, const at::Tensor& x,
+                                           const at::Tensor& condition, int64_t layer,
+                                           const RoutingObserver& observe) const {
   const auto m = block.adaln(condition).chunk(6, 1);  // 6 x [N, D]
-  const auto y = kernels::gated_residual(
-      x, m[2], attend(block.attention, kernels::modulated_layer_norm(x, m[0], m[1])));
+  const auto y =
+      kernels::gated_residual(x, m[2], attend(block.attention, kernels::modulated_layer_norm(x, m[0], m[1])));
   return kernels::gated_residual(
       y, m[5], (*block.feed_forward)(kernels::modulated_layer_norm(y, m[3], m[4]), layer, observe));
 }
 
 at::Tensor DiffusionTransformer::attend(const Attention& attention, const at::Tensor& x) const {
   const int64_t n = x.size(0), tokens = x.size(1);
-  const auto qkv =
-      attention.qkv(x).view({n, tokens, 3, config_.num_heads, -1}).permute({2, 0, 3, 1, 4});
+  const auto qkv = attention.qkv(x).view({n, tokens, 3, config_.num_heads, -1}).permute({2, 0, 3, 1, 4});
   auto q = qkv[0], k = qkv[1];  // [N, heads, T, d]
   if (config_.qk_norm) {
     q = at::layer_norm(q, {q.size(-1)}, attention.q_norm_weight, attention.q_norm_bias, kQkNormEps);
@@ -182,10 +183,13 @@ void DiffusionTransformer::visit(OnTensor on_tensor, OnPart on_part) {
 
 std::vector<Parameter> DiffusionTransformer::parameters() {
   std::vector<Parameter> all;
-  visit([&](std::string name, at::Tensor& tensor) { all.push_back({std::move(name), &tensor}); },
-        [&](const std::string& prefix, Part& part) {
-          for (auto& parameter : part.parameters(prefix)) all.push_back(std::move(parameter));
-        });
+  visit(
+      [&](std::string name, at::Tensor& tensor) {
+        all.push_back({std::move(name), &tensor});
+      },
+      [&](const std::string& prefix, Part& part) {
+        for (auto& parameter : part.parameters(prefix)) all.push_back(std::move(parameter));
+      });
   return all;
 }
 

@@ -1,4 +1,5 @@
-// The diffusion transformer: patches in, prediction out. DiT, DTR, Switch-DiT, DiT-MoE and their combinations.
+// The diffusion transformer: patches in, prediction out. DiT, DTR, Switch-DiT, DiT-MoE and their
+// combinations.
 //
 // DiT blocks with adaLN conditioning (Peebles and Xie 2023), assembled per configuration from a feed-forward
 // (dense, or experts that each token picks) and a block router (none, or a mask by timestep of what the block
@@ -44,13 +45,13 @@ class DiffusionTransformer {
 
   /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
-  /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models with
-  /// integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
+  /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models
+  /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      const RoutingObserver& observe = {}) const;
 
-  /// What the block routers choose at each of the num_timesteps timesteps, one entry per block; empty for models
-  /// that do not route timesteps. Probabilities [num_timesteps, timestep_experts] fp32.
+  /// What the block routers choose at each of the num_timesteps timesteps, one entry per block; empty for
+  /// models that do not route timesteps. Probabilities [num_timesteps, timestep_experts] fp32.
   std::vector<kernels::Routing> timestep_routing() const;
 
   /// Brings the weights into their fast form for inference. Call again after changing a parameter.

@@ -1,10 +1,11 @@
-// The cheapest way to pair rows with columns: the Hungarian method (Kuhn 1955, with Munkres' potentials), O(n^3).
+// The cheapest way to pair rows with columns: the Hungarian method (Kuhn 1955, with Munkres' potentials),
+// O(n^3).
 #pragma once
+
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 namespace switchyard::train {
 

@@ -28,8 +28,8 @@ at::Tensor step_likelihood(const at::Tensor& x, const at::Tensor& mean, const at
   const auto inverse_deviation = at::exp(-0.5 * log_variance), centred = x - mean;
   const auto below_upper = normal_cdf(inverse_deviation * (centred + kHalfStep));
   const auto below_lower = normal_cdf(inverse_deviation * (centred - kHalfStep));
-  const auto first = at::log(below_upper.clamp_min(kLeast));        // everything below, at -1
-  const auto last = at::log((1 - below_lower).clamp_min(kLeast));   // everything above, at 1
+  const auto first = at::log(below_upper.clamp_min(kLeast));       // everything below, at -1
+  const auto last = at::log((1 - below_lower).clamp_min(kLeast));  // everything above, at 1
   const auto between = at::log((below_upper - below_lower).clamp_min(kLeast));
   return -at::where(x < -0.999, first, at::where(x > 0.999, last, between));
 }

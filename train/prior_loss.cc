@@ -39,7 +39,8 @@ at::Tensor prior_loss(const std::vector<at::Tensor>& batch, const at::Tensor& t,
                       const PriorMatch& match) {
   constexpr double kEps = 1e-6;
   const auto p = at::cat(batch, 1).index_select(1, match.gate_order) / static_cast<double>(batch.size());
-  const auto chosen = windows.index_select(0, t).index_select(1, match.window_order.index_select(0, match.paired));
+  const auto chosen =
+      windows.index_select(0, t).index_select(1, match.window_order.index_select(0, match.paired));
   const auto q = chosen / chosen.sum(1, /*keepdim=*/true);
   const auto log_h = at::log((p + q) / 2 + kEps);
   const auto divergence = p * (at::log(p + kEps) - log_h) + q * (at::log(q + kEps) - log_h);

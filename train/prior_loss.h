@@ -1,12 +1,14 @@
-// The diffusion prior of Switch-DiT (Park et al. 2024, section 4.3): the routers' choices should resemble DTR's task
-// windows, so that near timesteps share experts and all timesteps share some.
+// The diffusion prior of Switch-DiT (Park et al. 2024, section 4.3): the routers' choices should resemble
+// DTR's task windows, so that near timesteps share experts and all timesteps share some.
 //
-//   M columns: the experts of all layers, side by side. A [T, M] is 1 where timestep t picks the expert; B [T, M] are the
-//   windows. Which expert plays which column of the windows is free: the pairing of least sum_t |A_ti - B_tj| is taken.
-//   p = probabilities of the batch's timesteps / layers,  q = their windows in the paired order / row sum,  h = (p + q) / 2
-//   loss = mean over the batch of  1/2 sum p (log(p + e) - log(h + e)) + 1/2 sum q (log(q + e) - log(h + e)),  e = 1e-6
+//   M columns: the experts of all layers, side by side. A [T, M] is 1 where timestep t picks the expert; B
+//   [T, M] are the windows. Which expert plays which column of the windows is free: the pairing of least
+//   sum_t |A_ti - B_tj| is taken. p = probabilities of the batch's timesteps / layers,  q = their windows in
+//   the paired order / row sum,  h = (p + q) / 2 loss = mean over the batch of  1/2 sum p (log(p + e) - log(h
+//   + e)) + 1/2 sum q (log(q + e) - log(h + e)),  e = 1e-6
 //
-// The columns of both sides are put in random order first, so that ties in the pairing are broken differently each time.
+// The columns of both sides are put in random order first, so that ties in the pairing are broken differently
+// each time.
 #pragma once
 
 #include <ATen/core/Generator.h>

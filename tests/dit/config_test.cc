@@ -98,8 +98,12 @@ TEST(Config, ValidateNamesTheField) {
       {"task_beta", [](ModelConfig& c) { c = preset("dtr-s/2"), c.task_beta = 1.5; }},
       {"task_beta", [](ModelConfig& c) { c = preset("dtr-s/2"), c.task_beta = 0.001; }},
       {"timestep_experts", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.timestep_experts = 0; }},
-      {"experts_per_timestep", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.experts_per_timestep = 4; }},
-      {"schedule", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.schedule = "rectified_flow", c.prediction = "velocity"; }},
+      {"experts_per_timestep",
+       [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.experts_per_timestep = 4; }},
+      {"schedule",
+       [](ModelConfig& c) {
+         c = preset("switch-dit-s/2"), c.schedule = "rectified_flow", c.prediction = "velocity";
+       }},
       {"time_scale", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.time_scale = 1000; }},
       {"prediction", [](ModelConfig& c) { c = preset("dit-s/2"), c.prediction = "velocity"; }},
       {"prediction", [](ModelConfig& c) { c = preset("dit-s/2"), c.learn_sigma = false; }},
@@ -142,8 +146,9 @@ TEST(Config, UnknownPresetListsTheKnown) {
   for (const auto name : preset_names()) EXPECT_TRUE(contains(message, std::string(name)));
 }
 
-// Given to whole millions, or tenths of a billion. DiT: Peebles and Xie 2023, table 4; DiT-MoE: Fei et al. 2024,
-// table 1 (dense models activate all they have). Switch-DiT: the DiT beside, and 3 (D^2 + D) + 3 (D + 1) per block.
+// Given to whole millions, or tenths of a billion. DiT: Peebles and Xie 2023, table 4; DiT-MoE: Fei et al.
+// 2024, table 1 (dense models activate all they have). Switch-DiT: the DiT beside, and 3 (D^2 + D) + 3 (D +
+// 1) per block.
 TEST(Config, ParameterCountsAsPublished) {
   struct Case {
     const char* preset;
@@ -189,8 +194,9 @@ TEST(Config, PublishedXlAndGAreTheirSizes) {
     const char* preset;
     int64_t depth, width, heads;
   };
-  for (const auto& [name, depth, width, heads] :
-       {Case{"dit-moe-xl/2-8e2a", 28, 1152, 16}, {"dit-moe-g/2-16e2a", 40, 1408, 16}, {"dit-xl/8", 28, 1152, 16}}) {
+  for (const auto& [name, depth, width, heads] : {Case{"dit-moe-xl/2-8e2a", 28, 1152, 16},
+                                                  {"dit-moe-g/2-16e2a", 40, 1408, 16},
+                                                  {"dit-xl/8", 28, 1152, 16}}) {
     const auto config = preset(name);
     EXPECT_EQ(config.depth, depth) << name;
     EXPECT_EQ(config.hidden_size, width) << name;

@@ -1,7 +1,7 @@
 // DDPM and DDIM of the official code, with the recorded noise: step by step, then freely.
 //
-// The formulas stand here on their own, in double: Ho et al. 2020 (DDPM), Nichol and Dhariwal 2021 (cosine schedule,
-// learned variance, respacing), Song et al. 2021 (DDIM).
+// The formulas stand here on their own, in double: Ho et al. 2020 (DDPM), Nichol and Dhariwal 2021 (cosine
+// schedule, learned variance, respacing), Song et al. 2021 (DDIM).
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
@@ -26,9 +26,8 @@ std::vector<double> alphas_cumprod(const std::string& schedule, int64_t count) {
   double product = 1;
   for (int64_t i = 0; i < count; ++i) {
     const double step = static_cast<double>(i);
-    const double beta = schedule.starts_with("cosine")
-                            ? std::min(0.999, 1 - cosine(step + 1) / cosine(step))
-                            : 1000 / n * (1e-4 + step / (n - 1) * (0.02 - 1e-4));
+    const double beta = schedule.starts_with("cosine") ? std::min(0.999, 1 - cosine(step + 1) / cosine(step))
+                                                       : 1000 / n * (1e-4 + step / (n - 1) * (0.02 - 1e-4));
     products.push_back(product *= 1 - beta);
   }
   return products;
@@ -77,7 +76,8 @@ class DiffusionParityTest : public ParityTest {
       const auto t = at::full({state.size(0)}, rising[index], at::kLong);
       const auto output = guided_forward(model, state, t, y, settings.at("cfg").get<double>(),
                                          officially_guided_channels(c_.config));
-      return next(Step(bar, rising, index), state.to(at::kDouble), output.to(at::kDouble), noise[k]).to(at::kFloat);
+      return next(Step(bar, rising, index), state.to(at::kDouble), output.to(at::kDouble), noise[k])
+          .to(at::kFloat);
     };
     double worst = 0, last = 0;
     int64_t together = 0;
@@ -90,8 +90,9 @@ class DiffusionParityTest : public ParityTest {
       if (last <= kStepLimit && together == k) ++together;
     }
     expect_within(sampler + ", each step", worst, kStepLimit);
-    std::printf("%s %s, running freely: together for %ld of %ld steps, error at the end %.2g\n", c_.name.c_str(),
-                sampler.c_str(), static_cast<long>(together), static_cast<long>(kept.size(0)), last);
+    std::printf("%s %s, running freely: together for %ld of %ld steps, error at the end %.2g\n",
+                c_.name.c_str(), sampler.c_str(), static_cast<long>(together),
+                static_cast<long>(kept.size(0)), last);
   }
 
   bool recorded_sampler(const std::string& sampler) const {
@@ -100,30 +101,33 @@ class DiffusionParityTest : public ParityTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, DiffusionParityTest,
-                         ::testing::ValuesIn(parity_cases_of({"dit", "dit-moe", "switch-dit", "dtr"})), test_name);
+                         ::testing::ValuesIn(parity_cases_of({"dit", "dit-moe", "switch-dit", "dtr"})),
+                         test_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DiffusionParityTest);
 
 TEST_P(DiffusionParityTest, Ddpm) {
   if (!recorded_sampler("ddpm")) GTEST_SKIP() << "not recorded for this case";
   const int64_t channels = c_.config.in_channels;
-  expect_trajectory("ddpm", [&](const Step& s, const at::Tensor& x, const at::Tensor& output, const at::Tensor& noise) {
-    const auto clean = s.clean(x, output.narrow(1, 0, channels));
-    const double alpha = 1 - s.beta;
-    const auto mean = (std::sqrt(s.previous) * s.beta * clean + std::sqrt(alpha) * (1 - s.previous) * x) /
-                      (1 - s.alpha_bar);
-    if (s.last) return mean;
-    if (!c_.config.learn_sigma) return mean + std::exp(0.5 * s.log_most) * noise;
-    const auto share = (output.narrow(1, channels, channels) + 1) / 2;
-    return mean + at::exp(0.5 * (share * s.log_most + (1 - share) * s.log_least)) * noise;
-  });
+  expect_trajectory(
+      "ddpm", [&](const Step& s, const at::Tensor& x, const at::Tensor& output, const at::Tensor& noise) {
+        const auto clean = s.clean(x, output.narrow(1, 0, channels));
+        const double alpha = 1 - s.beta;
+        const auto mean = (std::sqrt(s.previous) * s.beta * clean + std::sqrt(alpha) * (1 - s.previous) * x) /
+                          (1 - s.alpha_bar);
+        if (s.last) return mean;
+        if (!c_.config.learn_sigma) return mean + std::exp(0.5 * s.log_most) * noise;
+        const auto share = (output.narrow(1, channels, channels) + 1) / 2;
+        return mean + at::exp(0.5 * (share * s.log_most + (1 - share) * s.log_least)) * noise;
+      });
 }
 
 TEST_P(DiffusionParityTest, Ddim) {
   if (!recorded_sampler("ddim")) GTEST_SKIP() << "not recorded for this case";
-  expect_trajectory("ddim", [&](const Step& s, const at::Tensor& x, const at::Tensor& output, const at::Tensor&) {
-    const auto noise = output.narrow(1, 0, c_.config.in_channels);
-    return std::sqrt(s.previous) * s.clean(x, noise) + std::sqrt(1 - s.previous) * noise;
-  });
+  expect_trajectory("ddim",
+                    [&](const Step& s, const at::Tensor& x, const at::Tensor& output, const at::Tensor&) {
+                      const auto noise = output.narrow(1, 0, c_.config.in_channels);
+                      return std::sqrt(s.previous) * s.clean(x, noise) + std::sqrt(1 - s.previous) * noise;
+                    });
 }
 
 }  // namespace

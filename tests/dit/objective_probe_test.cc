@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cstdio>
 #include <numbers>
 
 #include "../io/scratch.h"
@@ -52,7 +53,9 @@ DiffusionTransformer trained(const ModelConfig& config) {
       sigma = at::sqrt(1 - alpha.square());
     }
     const auto noisy = alpha.view({-1, 1, 1, 1}) * x + sigma.view({-1, 1, 1, 1}) * noise;
-    const auto target = config.prediction == "velocity" ? noise - x : config.prediction == "noise" ? noise : x;
+    const auto target = config.prediction == "velocity" ? noise - x
+                        : config.prediction == "noise"  ? noise
+                                                        : x;
     const auto loss = (model.forward(noisy, t, at::ones({kBatch}, at::kLong)) - target).square().mean();
     const auto gradients = torch::autograd::grad({loss}, leaves, {}, {}, false, /*allow_unused=*/true);
     const at::NoGradGuard no_grad;
@@ -69,7 +72,8 @@ DiffusionTransformer trained(const ModelConfig& config) {
 }
 
 // The same weights under another statement.
-DiffusionTransformer stated(DiffusionTransformer& model, const std::string& schedule, const std::string& prediction) {
+DiffusionTransformer stated(DiffusionTransformer& model, const std::string& schedule,
+                            const std::string& prediction) {
   DiffusionTransformer other(probe_config(schedule, prediction));
   auto state = other.state_dict();
   for (const auto& [name, tensor] : model.state_dict()) state.at(name).copy_(tensor);
@@ -84,7 +88,8 @@ class ObjectiveProbe : public ::testing::TestWithParam<ProbeCase> {};
 INSTANTIATE_TEST_SUITE_P(Trained, ObjectiveProbe,
                          ::testing::Values(ProbeCase{"rectified_flow", "velocity", "cosine", "noise"},
                                            ProbeCase{"cosine", "noise", "rectified_flow", "velocity"},
-                                           ProbeCase{"rectified_flow", "clean_image", "rectified_flow", "velocity"}));
+                                           ProbeCase{"rectified_flow", "clean_image", "rectified_flow",
+                                                     "velocity"}));
 
 TEST_P(ObjectiveProbe, TheRightStatementPassesTheWrongOneDoesNot) {
   const auto& c = GetParam();
@@ -92,7 +97,8 @@ TEST_P(ObjectiveProbe, TheRightStatementPassesTheWrongOneDoesNot) {
   const auto right = probe_objective(model);
   EXPECT_FALSE(right) << *right;
   const auto wrong = probe_objective(stated(model, c.wrong_schedule, c.wrong_prediction));
-  ASSERT_TRUE(wrong);
+  ASSERT_TRUE(wrong) << "stated " << c.wrong_schedule << ' ' << c.wrong_prediction;
+  std::printf("%s\n", wrong->c_str());
   EXPECT_TRUE(io::contains(*wrong, c.prediction)) << "the fitting objective is named";
   EXPECT_TRUE(io::contains(*wrong, c.wrong_prediction)) << "and the stated one";
 }

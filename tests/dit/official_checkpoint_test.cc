@@ -57,7 +57,8 @@ TEST_P(OfficialFamily, LoadedModelComputesTheSame) {
   CheckpointHints hints{.num_heads = GetParam().num_heads};
   auto loaded = load_official(prefixed, {}, hints, "file");
   const auto state = loaded.model.state_dict();
-  for (const auto& [name, tensor] : model.state_dict()) EXPECT_TRUE(at::equal(state.at(name), tensor)) << name;
+  for (const auto& [name, tensor] : model.state_dict())
+    EXPECT_TRUE(at::equal(state.at(name), tensor)) << name;
 }
 
 // The fixtures' own checkpoints say what they are, in the official layout.
@@ -146,14 +147,25 @@ TEST(OfficialCheckpoint, WhatIsWrongIsNamed) {
     spoil(state);
     return message_of<io::InputError>([&] { load_official(state, {}, {}, "model.pt"); });
   };
-  EXPECT_TRUE(contains(message([](auto& s) { s.clear(); }), "model.pt: no tensor \"x_embedder.proj.weight\""));
+  EXPECT_TRUE(
+      contains(message([](auto& s) { s.clear(); }), "model.pt: no tensor \"x_embedder.proj.weight\""));
   EXPECT_TRUE(contains(message([](auto& s) { s["pos_embed"] = at::zeros({1, 5, 32}); }), "square number"));
-  EXPECT_TRUE(contains(message([](auto& s) { s["x_embedder.proj.weight"] = at::zeros({4}); }), "4 dimensions"));
+  EXPECT_TRUE(
+      contains(message([](auto& s) { s["x_embedder.proj.weight"] = at::zeros({4}); }), "4 dimensions"));
   EXPECT_TRUE(contains(message([](auto& s) { s.erase("blocks.1.mlp.fc2.bias"); }), "fc2.bias is missing"));
-  EXPECT_TRUE(contains(message([](auto& s) { s["final_layer.linear.weight"] = at::zeros({7, 32}); }), "7 rows"));
+  EXPECT_TRUE(contains(message([](auto& s) {
+                         s["final_layer.linear.weight"] = at::zeros({7, 32});
+                       }),
+                       "7 rows"));
   EXPECT_TRUE(contains(message([](auto& s) { s["full_time"] = at::zeros({100}, at::kLong); }),
                        "full_time is not what the configuration gives"));
-  EXPECT_TRUE(contains(message([](auto& s) { s["routers.0.f_gate.1.weight"] = at::zeros({2, 32}); }),
+  EXPECT_TRUE(contains(message([](auto& s) {
+                         s["routers.0.f_gate.1.weight"] = at::zeros({2, 32});
+                       }),
+                       "experts_per_timestep 3 must be at most"));
+  EXPECT_TRUE(contains(message([](auto& s) {
+                         s["routers.0.f_gate.1.weight"] = at::zeros({4, 32});
+                       }),
                        "experts.w has shape"));
 }
 
@@ -163,7 +175,8 @@ TEST(TaskWindows, AlphaAndBetaAreFoundAgain) {
       const auto windows = task_windows(1000, width, task_window_size(beta, width), alpha);
       const auto fit = fit_task_windows(windows);
       ASSERT_TRUE(fit) << alpha << ' ' << beta << ' ' << width;
-      EXPECT_TRUE(at::equal(task_windows(1000, width, task_window_size(fit->beta, width), fit->alpha), windows));
+      EXPECT_TRUE(
+          at::equal(task_windows(1000, width, task_window_size(fit->beta, width), fit->alpha), windows));
       if (width < 32) continue;  // too few steps of the windows to tell alphas apart
       EXPECT_EQ(fit->alpha, alpha) << width;
     }
@@ -178,9 +191,16 @@ TEST(ImagenetClasses, AThousandNamesInTheOrderOfLabels) {
   const auto names = imagenet_class_names();
   ASSERT_EQ(names.size(), 1000U);
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), 1000U);
-  for (const auto& [label, name] : {std::pair{0, "tench"}, {88, "macaw"}, {207, "golden retriever"},
-                                    {279, "Arctic fox"}, {360, "otter"}, {387, "lesser panda"}, {417, "balloon"},
-                                    {974, "geyser"}, {979, "valley"}, {999, "toilet tissue"}}) {
+  for (const auto& [label, name] : {std::pair{0, "tench"},
+                                    {88, "macaw"},
+                                    {207, "golden retriever"},
+                                    {279, "Arctic fox"},
+                                    {360, "otter"},
+                                    {387, "lesser panda"},
+                                    {417, "balloon"},
+                                    {974, "geyser"},
+                                    {979, "valley"},
+                                    {999, "toilet tissue"}}) {
     EXPECT_EQ(names[label], name) << label;
   }
 }

@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-
 #include <cstdio>
 
 #include "dit/embedding.h"
@@ -73,7 +72,7 @@ TEST_P(ParityTest, Guidance) {
 }
 
 void MoeParityTest::expect_recorded_routing(const std::string& topic,
-                                         const std::vector<kernels::Routing>& layers) const {
+                                            const std::vector<kernels::Routing>& layers) const {
   ASSERT_EQ(static_cast<int64_t>(layers.size()), c_.config.depth);
   double worst_probability = 0, worst_weight = 0;
   int64_t choices = 0, wrong = 0;
@@ -97,8 +96,8 @@ void MoeParityTest::expect_recorded_routing(const std::string& topic,
     worst_weight =
         std::max(worst_weight, relative_error(ours.gate_weights.index({clear}), weights.index({clear})));
   }
-  std::printf("%s %s: %ld of %ld choices differ\n", c_.name.c_str(), topic.c_str(),
-              static_cast<long>(wrong), static_cast<long>(choices));
+  std::printf("%s %s: %ld of %ld choices differ\n", c_.name.c_str(), topic.c_str(), static_cast<long>(wrong),
+              static_cast<long>(choices));
   EXPECT_GT(choices, 0);
   EXPECT_EQ(wrong, 0) << topic;
   expect_within(topic + " probabilities", worst_probability, kForwardLimit);
@@ -202,9 +201,8 @@ TEST_P(MoeParityTest, RectifiedFlowSampling) {
                                   });
   ASSERT_TRUE(end.has_value());
   EXPECT_GE(together, 1) << "the first step starts from the recorded noise";
-  std::printf(
-      "%s rectified flow, running freely: together for %d of %d steps, error at the end %.2g\n",
-      c_.name.c_str(), together, steps, last);
+  std::printf("%s rectified flow, running freely: together for %d of %d steps, error at the end %.2g\n",
+              c_.name.c_str(), together, steps, last);
 }
 
 }  // namespace

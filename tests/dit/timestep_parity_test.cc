@@ -32,8 +32,8 @@ class SwitchParityTest : public ParityTest {
       const auto weights = layers[layer].probabilities.gather(1, layers[layer].experts);
       EXPECT_TRUE(at::equal(layers[layer].gate_weights, weights)) << "gate weights are raw probabilities";
     }
-    std::printf("%s %s: %ld of %ld choices differ\n", c_.name.c_str(), topic.c_str(), static_cast<long>(wrong),
-                static_cast<long>(choices));
+    std::printf("%s %s: %ld of %ld choices differ\n", c_.name.c_str(), topic.c_str(),
+                static_cast<long>(wrong), static_cast<long>(choices));
     EXPECT_GT(choices, 0);
     EXPECT_EQ(wrong, 0) << topic;
     expect_within(topic + " probabilities", worst, kForwardLimit);
@@ -42,7 +42,8 @@ class SwitchParityTest : public ParityTest {
 
 class TaskParityTest : public ParityTest {};
 
-INSTANTIATE_TEST_SUITE_P(All, SwitchParityTest, ::testing::ValuesIn(parity_cases_of({"switch-dit"})), test_name);
+INSTANTIATE_TEST_SUITE_P(All, SwitchParityTest, ::testing::ValuesIn(parity_cases_of({"switch-dit"})),
+                         test_name);
 INSTANTIATE_TEST_SUITE_P(All, TaskParityTest, ::testing::ValuesIn(parity_cases_of({"dtr"})), test_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SwitchParityTest);  // a folder may lack the family
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TaskParityTest);

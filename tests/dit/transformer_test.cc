@@ -189,8 +189,8 @@ TEST_P(Family, AnImageDependsOnItselfAlone) {
     const auto all = model.forward(batch.x, t, batch.y);
     for (const auto& [first, count] : {std::pair{0, 1}, {5, 1}, {7, 1}, {0, 3}, {4, 3}}) {
       const auto part = batch.narrow(first, count);
-      EXPECT_TRUE(at::equal(model.forward(part.x, t.narrow(0, first, count), part.y),
-                            all.narrow(0, first, count)))
+      EXPECT_TRUE(
+          at::equal(model.forward(part.x, t.narrow(0, first, count), part.y), all.narrow(0, first, count)))
           << count << " images from " << first << ", one time " << one_time;
     }
   }
