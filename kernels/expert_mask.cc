@@ -19,9 +19,9 @@ at::Tensor expert_mask(const at::Tensor& x, const Routing& routing, const at::Te
   const int64_t n = x.size(0), experts = weight.size(0), d = weight.size(1);
   const auto gates = at::zeros({n, experts}, routing.gate_weights.options())
                          .scatter(1, routing.experts, routing.gate_weights)
-                         .to(x.scalar_type());                       // [N, E]
+                         .to(x.scalar_type());  // [N, E]
   const auto folded = at::mm(gates, weight.flatten(1)).view({n, d, d});
-  const auto offset = at::mm(gates, bias).add(1.0).unsqueeze(1);     // [N, 1, D]
+  const auto offset = at::mm(gates, bias).add(1.0).unsqueeze(1);  // [N, 1, D]
   return at::baddbmm(offset, x, folded);
 }
 

@@ -1,5 +1,5 @@
-// The soft mask of Switch-DiT (Park et al. 2024, "Switch Diffusion Transformer"): experts picked per image, by
-// its timestep, say how much of each number goes through a block.
+// The soft mask of Switch-DiT (Park et al. 2024, "Switch Diffusion Transformer"): experts picked per image,
+// by its timestep, say how much of each number goes through a block.
 //
 //   m_n = 1 + sum_j w_nj (x_n W_{e_nj} + b_{e_nj}),   j = 1 .. k;   the block works on x * m, x * (1 - m)
 //   goes around it.
@@ -28,9 +28,9 @@ at::Tensor expert_mask_reference(const at::Tensor& x, const Routing& routing, co
 at::Tensor expert_mask(const at::Tensor& x, const Routing& routing, const at::Tensor& weight,
                        const at::Tensor& bias);
 
-/// One row of a routing (experts [k], gate_weights [k]) as the linear layer that computes its m, for inference:
-/// a row of x gives the same m whatever is multiplied beside it. Folded in fp32, then rounded to the dtype of
-/// `weight`.
+/// One row of a routing (experts [k], gate_weights [k]) as the linear layer that computes its m, for
+/// inference: a row of x gives the same m whatever is multiplied beside it. Folded in fp32, then rounded to
+/// the dtype of `weight`.
 PackedLinear fold_experts(const at::Tensor& experts, const at::Tensor& gate_weights, const at::Tensor& weight,
                           const at::Tensor& bias);
 

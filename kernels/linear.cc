@@ -56,8 +56,7 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias)
 namespace {
 
 at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                     std::string_view activation,
-                     std::optional<std::string_view> algorithm = std::nullopt) {
+                     std::string_view activation, std::optional<std::string_view> algorithm = std::nullopt) {
   static const auto op = find_operator<Pointwise>("mkldnn::_linear_pointwise", "");
   return op.call(at_least_two_rows(x).contiguous(), weight, optional(bias), activation,
                  c10::List<std::optional<at::Scalar>>(), algorithm);

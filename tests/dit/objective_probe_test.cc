@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cstdio>
 #include <numbers>
 
 #include "../io/scratch.h"
@@ -96,7 +97,8 @@ TEST_P(ObjectiveProbe, TheRightStatementPassesTheWrongOneDoesNot) {
   const auto right = probe_objective(model);
   EXPECT_FALSE(right) << *right;
   const auto wrong = probe_objective(stated(model, c.wrong_schedule, c.wrong_prediction));
-  ASSERT_TRUE(wrong);
+  ASSERT_TRUE(wrong) << "stated " << c.wrong_schedule << ' ' << c.wrong_prediction;
+  std::printf("%s\n", wrong->c_str());
   EXPECT_TRUE(io::contains(*wrong, c.prediction)) << "the fitting objective is named";
   EXPECT_TRUE(io::contains(*wrong, c.wrong_prediction)) << "and the stated one";
 }

@@ -162,6 +162,10 @@ TEST(OfficialCheckpoint, WhatIsWrongIsNamed) {
   EXPECT_TRUE(contains(message([](auto& s) {
                          s["routers.0.f_gate.1.weight"] = at::zeros({2, 32});
                        }),
+                       "experts_per_timestep 3 must be at most"));
+  EXPECT_TRUE(contains(message([](auto& s) {
+                         s["routers.0.f_gate.1.weight"] = at::zeros({4, 32});
+                       }),
                        "experts.w has shape"));
 }
 

@@ -1,11 +1,11 @@
 // One case of the reference numbers in tests/fixtures: a model, inputs, and what the official code computed
 // from them.
 //
-// Each of the folders FIXTURES/dit, dit_moe and switch_dit (or, where there is none of them, FIXTURES itself) holds
-// for each case NAME.json (configuration and notes), NAME.weights.safetensors (the official state dict) and
-// NAME.io.safetensors (inputs and expected outputs). FIXTURES is the environment's SWITCHYARD_FIXTURES, by default
-// the folder in this repository. Nothing of a case is known here: families, sizes, experts, steps and key styles
-// come from its files.
+// Each of the folders FIXTURES/dit, dit_moe and switch_dit (or, where there is none of them, FIXTURES itself)
+// holds for each case NAME.json (configuration and notes), NAME.weights.safetensors (the official state dict)
+// and NAME.io.safetensors (inputs and expected outputs). FIXTURES is the environment's SWITCHYARD_FIXTURES,
+// by default the folder in this repository. Nothing of a case is known here: families, sizes, experts, steps
+// and key styles come from its files.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,8 +24,8 @@ namespace switchyard::dit {
 struct CaseName {
   std::filesystem::path folder;
   std::string name;
-  std::string topic;   // the folder's name
-  std::string family;  // as its json says; empty where that cannot be read
+  std::string topic;                  // the folder's name
+  std::string family;                 // as its json says; empty where that cannot be read
   std::vector<std::string> recorded;  // the keys of its json
 };
 void PrintTo(const CaseName& name, std::ostream* out);

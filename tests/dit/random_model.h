@@ -74,9 +74,12 @@ inline ModelConfig small_switch_config(ModelConfig config = small_dense_config()
 inline std::vector<ModelConfig> every_family() {
   auto lone = small_config();  // without a shared expert
   lone.shared_hidden = 0;
-  return {small_dense_config(),  small_config(),
-          lone,                  small_task_config(),
-          small_switch_config(), small_task_config(small_config()),
+  return {small_dense_config(),
+          small_config(),
+          lone,
+          small_task_config(),
+          small_switch_config(),
+          small_task_config(small_config()),
           small_switch_config(small_config())};
 }
 

@@ -1,5 +1,5 @@
-// The losses of diffusion training against the official code: mean squared error and variational bound under each
-// recorded weighting, and Switch-DiT's training step with the diffusion prior.
+// The losses of diffusion training against the official code: mean squared error and variational bound under
+// each recorded weighting, and Switch-DiT's training step with the diffusion prior.
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,8 @@ using dit::kForwardLimit;
 using dit::ParityTest;
 using dit::relative_error;
 
-// The coefficients of all timesteps, in double. `schedule` is "linear 1000" or "cosine ... 1000" as the cases write it.
+// The coefficients of all timesteps, in double. `schedule` is "linear 1000" or "cosine ... 1000" as the cases
+// write it.
 DiffusionCoefficients schedule_from(const std::string& schedule) {
   const int64_t count = std::stoll(schedule.substr(schedule.find_last_of(' ') + 1));
   const auto steps = at::arange(count, at::kDouble);
@@ -51,7 +52,8 @@ class DiffusionLossParityTest : public ParityTest {
   // The loss of recorded images x, noise and labels at t: {mean squared error, variational bound}, per image.
   std::pair<at::Tensor, at::Tensor> losses(const std::string& prefix, const DiffusionCoefficients& c) const {
     const at::NoGradGuard no_grad;
-    const auto &x = c_.recorded(prefix + "x"), &noise = c_.recorded(prefix + "noise"), &t = c_.recorded(prefix + "t");
+    const auto &x = c_.recorded(prefix + "x"), &noise = c_.recorded(prefix + "noise"),
+               &t = c_.recorded(prefix + "t");
     const auto bar = c.alpha_bar.view({-1, 1, 1, 1});
     const auto x_t = (at::sqrt(bar) * x + at::sqrt(1 - bar) * noise).to(at::kFloat);
     const auto output = c_.model(/*packed=*/false).forward(x_t, t, c_.recorded(prefix + "y"));
@@ -90,12 +92,15 @@ TEST_P(DiffusionLossParityTest, Weighted) {
       mse = mse * min_snr_weight(c.alpha_bar, std::stod(weighting.substr(8)));
     } else if (weighting.starts_with("p2weight_")) {
       const auto numbers = weighting.substr(9);
-      mse = mse * p2_weight(c.alpha_bar, std::stod(numbers), std::stod(numbers.substr(numbers.find('_') + 1)));
+      mse =
+          mse * p2_weight(c.alpha_bar, std::stod(numbers), std::stod(numbers.substr(numbers.find('_') + 1)));
     } else {
       ASSERT_EQ(weighting, "constant");
     }
-    expect_within(weighting + ": error", relative_error(mse, c_.recorded(prefix + weighting + ".mse")), kForwardLimit);
-    expect_within(weighting + ": bound", relative_error(bound, c_.recorded(prefix + weighting + ".vb")), kForwardLimit);
+    expect_within(weighting + ": error", relative_error(mse, c_.recorded(prefix + weighting + ".mse")),
+                  kForwardLimit);
+    expect_within(weighting + ": bound", relative_error(bound, c_.recorded(prefix + weighting + ".vb")),
+                  kForwardLimit);
     expect_within(weighting + ": total", relative_error(mse + bound, total), kForwardLimit);
     ++compared;
   }
@@ -117,14 +122,15 @@ TEST_P(PriorParityTest, Matching) {
   // Where a timestep's choice is a tie, either is right, and two entries of a row differ by at most one each.
   int64_t ties = 0;
   for (int64_t layer = 0; layer < c_.config.depth; ++layer)
-    ties += c_.recorded("router" + std::to_string(layer) + ".margin_all_t").lt(dit::kTie).sum().item<int64_t>();
+    ties +=
+        c_.recorded("router" + std::to_string(layer) + ".margin_all_t").lt(dit::kTie).sum().item<int64_t>();
   const double largest = (cost - recorded_cost).abs().max().item<double>();
   EXPECT_LE(largest, static_cast<double>(ties));
 
   const auto match = match_prior(routing, windows, gates, columns);
   const double theirs = recorded_cost.gather(1, c_.recorded("prior_match").unsqueeze(1)).sum().item<double>();
-  std::printf("%s matching: total cost %g, recorded %g; entries differ by at most %g (%ld ties)\n", c_.name.c_str(),
-              match.total_cost, theirs, largest, static_cast<long>(ties));
+  std::printf("%s matching: total cost %g, recorded %g; entries differ by at most %g (%ld ties)\n",
+              c_.name.c_str(), match.total_cost, theirs, largest, static_cast<long>(ties));
   EXPECT_LE(std::abs(match.total_cost - theirs), static_cast<double>(2 * ties));
 }
 
@@ -135,7 +141,9 @@ TEST_P(PriorParityTest, TrainingStep) {
 
   std::vector<at::Tensor> probabilities;
   dit::RoutingObserver observer;
-  observer.timesteps = [&](int64_t, const kernels::Routing& routing) { probabilities.push_back(routing.probabilities); };
+  observer.timesteps = [&](int64_t, const kernels::Routing& routing) {
+    probabilities.push_back(routing.probabilities);
+  };
   const auto &t = c_.recorded("t"), &target = c_.recorded("train_target");
   const auto out = model.forward(c_.recorded("x"), t, c_.recorded("y"), observer);
   const auto mse = (out - target).square().mean();

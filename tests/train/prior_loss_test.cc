@@ -31,7 +31,8 @@ TEST(Assignment, IsTheCheapestOfAllPermutations) {
       double least = cost_of(cost, columns);
       const auto ours = cheapest_assignment(cost);
       EXPECT_TRUE(std::is_permutation(ours.begin(), ours.end(), columns.begin()));
-      while (std::next_permutation(columns.begin(), columns.end())) least = std::min(least, cost_of(cost, columns));
+      while (std::next_permutation(columns.begin(), columns.end()))
+        least = std::min(least, cost_of(cost, columns));
       EXPECT_EQ(cost_of(cost, ours), least) << n << ' ' << seed;
     }
   }
@@ -76,7 +77,9 @@ TEST(PriorLoss, OrdersAreDrawnFromTheGenerator) {
   const auto probabilities = at::softmax(at::randn({20, 5}, at::detail::createCPUGenerator(1)), 1);
   const std::vector<kernels::Routing> routing{{probabilities, std::get<1>(probabilities.topk(2, 1)), {}}};
   const auto windows = at::zeros({20, 5});
-  const auto draw = [&](uint64_t seed) { return match_prior(routing, windows, at::detail::createCPUGenerator(seed)); };
+  const auto draw = [&](uint64_t seed) {
+    return match_prior(routing, windows, at::detail::createCPUGenerator(seed));
+  };
   EXPECT_TRUE(at::equal(draw(1).gate_order, draw(1).gate_order));
   EXPECT_FALSE(at::equal(draw(1).gate_order, draw(2).gate_order));
 }
@@ -85,7 +88,8 @@ TEST(Weighting, AtKnownSignalToNoise) {
   const auto alpha_bar = at::tensor({0.5, 0.9, 10.0 / 11}, at::kDouble);  // SNR 1, 9, 10
   EXPECT_TRUE(at::allclose(min_snr_weight(alpha_bar, 5), at::tensor({1.0, 5.0 / 9, 0.5}, at::kDouble)));
   EXPECT_TRUE(at::allclose(p2_weight(alpha_bar, 1, 1), at::tensor({0.5, 0.1, 1.0 / 11}, at::kDouble)));
-  EXPECT_TRUE(at::allclose(p2_weight(alpha_bar, 0.5, 0), at::tensor({1.0, 1.0 / 3, std::pow(10, -0.5)}, at::kDouble)));
+  EXPECT_TRUE(at::allclose(p2_weight(alpha_bar, 0.5, 0),
+                           at::tensor({1.0, 1.0 / 3, std::pow(10, -0.5)}, at::kDouble)));
 }
 
 TEST(Weighting, UncertaintyIsLeastAtTheLogOfTheLoss) {
