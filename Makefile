@@ -3,7 +3,7 @@
 SWITCHYARD := build/app/cli/switchyard
 FIXTURES ?= tests/fixtures
 
-.PHONY: help setup build demo test test-asan parity bench train format
+.PHONY: help setup build demo test test-asan test-tsan parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -25,6 +25,11 @@ test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSaniti
 	@cmake --preset asan >/dev/null
 	@cmake --build build-asan
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
+
+test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator: a race detector for their barriers
+	@cmake --preset tsan >/dev/null
+	@cmake --build build-tsan --target test_emulator
+	@ctest --test-dir build-tsan --output-on-failure -R '^emulator$$'
 
 parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) build/tests/dit/test_dit --gtest_filter='*Parity*' --gtest_brief=1
