@@ -42,6 +42,7 @@ std::string text(const Case& c) {
 void compare(bool swiglu) {
   for (const auto& c : cases()) {
     const auto experts = static_cast<int>(c.rows.size());
+    if (!swiglu && experts > 8) continue;  // the two differ in their last lines alone
     const auto rows = std::accumulate(c.rows.begin(), c.rows.end(), std::int64_t{0});
     const std::int64_t tokens = (rows + 1) / 2;  // gathered: every token is used about twice
     const auto x = random({tokens, c.in}, 121, at::kBFloat16);
