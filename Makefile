@@ -42,4 +42,4 @@ train: build     ## train the embedded model's recipe in runs/solids (resumes by
 
 format:          ## format the sources
 	@command -v clang-format >/dev/null || { echo "needed: apt-get install clang-format" >&2; exit 1; }
-	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+	@git ls-files '*.cc' '*.h' '*.cu' | xargs clang-format -i
