@@ -3,7 +3,7 @@
 SWITCHYARD := build/app/cli/switchyard
 FIXTURES ?= tests/fixtures
 
-.PHONY: help setup build demo test test-asan parity bench train format
+.PHONY: help setup build demo test test-asan test-tsan parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -26,6 +26,11 @@ test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSaniti
 	@cmake --build build-asan
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
 
+test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator: a race detector for their barriers
+	@cmake --preset tsan >/dev/null
+	@cmake --build build-tsan --target test_emulator
+	@ctest --test-dir build-tsan --output-on-failure -R '^emulator$$'
+
 parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \
 	  SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) $$tests --gtest_filter='*Parity*' --gtest_brief=1 || failed=1; done; exit $$failed
@@ -38,4 +43,4 @@ train: build     ## train the embedded model's recipe in runs/solids (resumes by
 
 format:          ## format the sources
 	@command -v clang-format >/dev/null || { echo "needed: apt-get install clang-format" >&2; exit 1; }
-	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+	@git ls-files '*.cc' '*.h' '*.cu' | xargs clang-format -i

@@ -1,8 +1,10 @@
 #include "kernels/experts.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "kernels/on_device.h"
 #include "kernels/rows.h"
 
 namespace switchyard::kernels {
@@ -207,11 +209,95 @@ PackedSwiGlu::PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down) : 
 
 at::Tensor PackedSwiGlu::operator()(const at::Tensor& x) const { return down_(up_.times(x, gate_.swish(x))); }
 
+namespace {
+
+// The grouped kernels copy 8 elements at a time.
+bool suits_grouped_kernels(const at::Tensor& x, const at::Tensor& gate_up, const at::Tensor& down) {
+  return x.scalar_type() == at::kBFloat16 && gate_up.size(2) % 8 == 0 && down.size(2) % 8 == 0 &&
+         x.stride(0) % 8 == 0 && reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 == 0;
+}
+
+// Sorting, both products and the sum with all sizes on the device: nothing waits for the GPU.
+at::Tensor routed_experts_cuda(const cuda::Backend& kernels, const at::Tensor& x, const Routing& routing,
+                               const at::Tensor& gate_up, const at::Tensor& down) {
+  const c10::DeviceGuard on(x.device());
+  const auto stream = current_stream(x);
+  const int64_t tokens = x.size(0), k = routing.experts.size(1), rows = tokens * k;
+  const int experts = static_cast<int>(gate_up.size(0)), width = static_cast<int>(x.size(1)),
+            hidden = static_cast<int>(down.size(2));
+  const auto chosen = routing.experts.to(at::kInt).contiguous();
+  const auto weights = routing.gate_weights.to(at::kFloat).contiguous();
+  const auto counts = at::empty({experts}, chosen.options()),
+             begin = at::empty({experts + 1}, chosen.options());
+  const auto position = at::empty({rows}, chosen.options()), token_of = at::empty({rows}, chosen.options());
+  kernels.count_experts(chosen.const_data_ptr<int32_t>(), rows, experts, counts.mutable_data_ptr<int32_t>(),
+                        stream);
+  kernels.order_by_expert({.rows = rows,
+                           .experts = experts,
+                           .k = static_cast<int>(k),
+                           .chosen = chosen.const_data_ptr<int32_t>(),
+                           .counts = counts.const_data_ptr<int32_t>(),
+                           .begin = begin.mutable_data_ptr<int32_t>(),
+                           .position = position.mutable_data_ptr<int32_t>(),
+                           .token_of = token_of.mutable_data_ptr<int32_t>()},
+                          stream);
+  const auto h = at::empty({rows, hidden}, x.options()), y_sorted = at::empty({rows, width}, x.options());
+  kernels.grouped_swiglu({.rows = rows,
+                          .experts = experts,
+                          .in = width,
+                          .out = hidden,
+                          .x = x.const_data_ptr(),
+                          .x_stride = x.stride(0),
+                          .weight = gate_up.const_data_ptr(),
+                          .begin = begin.const_data_ptr<int32_t>(),
+                          .token_of = token_of.const_data_ptr<int32_t>(),
+                          .y = h.mutable_data_ptr(),
+                          .y_stride = hidden},
+                         stream);
+  kernels.grouped_linear({.rows = rows,
+                          .experts = experts,
+                          .in = hidden,
+                          .out = width,
+                          .x = h.const_data_ptr(),
+                          .x_stride = hidden,
+                          .weight = down.const_data_ptr(),
+                          .begin = begin.const_data_ptr<int32_t>(),
+                          .token_of = nullptr,
+                          .y = y_sorted.mutable_data_ptr(),
+                          .y_stride = width},
+                         stream);
+  auto y = at::empty({tokens, width}, x.options());
+  kernels.combine({.dtype = cuda_dtype(x),
+                   .tokens = tokens,
+                   .width = width,
+                   .k = static_cast<int>(k),
+                   .rows = y_sorted.const_data_ptr(),
+                   .rows_stride = width,
+                   .position = position.const_data_ptr<int32_t>(),
+                   .weights = weights.const_data_ptr<float>(),
+                   .y = y.mutable_data_ptr(),
+                   .y_stride = width},
+                  stream);
+  return y;
+}
+
+}  // namespace
+
 PackedExperts::PackedExperts(const at::Tensor& gate_up, const at::Tensor& down) {
+  if (gate_up.device().is_cuda()) {
+    gate_up_ = gate_up.detach().contiguous();
+    down_ = down.detach().contiguous();
+  }
   for (int64_t e = 0; e < gate_up.size(0); ++e) experts_.emplace_back(gate_up[e], down[e]);
 }
 
 at::Tensor PackedExperts::operator()(const at::Tensor& x, const Routing& routing) const {
+  if (gate_up_.defined()) {
+    const auto rows = as_rows(x);
+    if (const auto* kernels = cuda_kernels({rows, gate_up_, down_});
+        kernels && suits_grouped_kernels(rows, gate_up_, down_))
+      return routed_experts_cuda(*kernels, rows, routing, gate_up_, down_);
+  }
   const auto order = order_by_expert(routing.experts, static_cast<int64_t>(experts_.size()));
   const auto x_sorted = x.index_select(0, order.token);
   auto y_sorted = at::empty_like(x_sorted);

@@ -53,6 +53,7 @@ class PackedExperts {
   at::Tensor operator()(const at::Tensor& x, const Routing& routing) const;
 
  private:
+  at::Tensor gate_up_, down_;  // as given, for the CUDA kernels; undefined elsewhere
   std::vector<PackedSwiGlu> experts_;
 };
 

@@ -2,9 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 #include <limits>
+
+#include "kernels/on_device.h"
 
 namespace switchyard::kernels {
 namespace {
@@ -58,11 +61,39 @@ ExpertOrder order_cpu(const at::Tensor& experts, int64_t num_experts) {
   return order;
 }
 
+Routing route_cuda(const cuda::Backend& kernels, const at::Tensor& logits, int64_t k) {
+  const c10::DeviceGuard on(logits.device());
+  const auto rows = as_rows(logits);
+  const int64_t tokens = rows.size(0), num_experts = rows.size(1);
+  auto probabilities = at::empty({tokens, num_experts}, rows.options().dtype(at::kFloat));
+  auto gate_weights = at::empty({tokens, k}, probabilities.options());
+  auto chosen = at::empty({tokens, k}, rows.options().dtype(at::kInt));
+  auto counts = at::empty({num_experts}, chosen.options());
+  kernels.route({.dtype = cuda_dtype(rows),
+                 .tokens = tokens,
+                 .width = static_cast<int>(num_experts),
+                 .experts = static_cast<int>(num_experts),
+                 .k = static_cast<int>(k),
+                 .x = rows.const_data_ptr(),
+                 .x_stride = rows.stride(0),
+                 .gate = nullptr,
+                 .gate_stride = 0,
+                 .probabilities = probabilities.mutable_data_ptr<float>(),
+                 .chosen = chosen.mutable_data_ptr<int32_t>(),
+                 .gate_weights = gate_weights.mutable_data_ptr<float>(),
+                 .counts = counts.mutable_data_ptr<int32_t>()},
+                current_stream(rows));
+  return {std::move(probabilities), chosen.to(at::kLong), std::move(gate_weights)};
+}
+
 }  // namespace
 
 Routing route_top_k(const at::Tensor& logits, int64_t k) {
   TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1),
               "route_top_k: expected logits [T, E] and 1 <= k <= E, got ", logits.sizes(), " and k = ", k);
+  if (const auto* kernels = cuda_kernels({logits});
+      kernels && logits.size(1) <= cuda::kMaxExperts && k <= cuda::kMaxExpertsPerToken)
+    return route_cuda(*kernels, logits, k);
   auto probabilities = at::softmax(logits, -1, at::kFloat);
   auto experts = logits.device().is_cpu()
                      ? top_k_cpu(probabilities, k)

@@ -95,7 +95,7 @@ TEST_F(Checkpoint, MissingTensorIsNamed) {
 
 TEST_F(Checkpoint, SurplusTensorIsNamed) {
   EXPECT_TRUE(contains(message_for([](auto& stored, auto&) { stored.tensors["ema.decay"] = at::ones({1}); }),
-                       "ema.decay is not part of this model"));
+                       "\"ema.decay\" is not part of this model"));
 }
 
 TEST_F(Checkpoint, ShapeIsNamed) {

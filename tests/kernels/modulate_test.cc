@@ -66,13 +66,16 @@ const Operation kOperations[] = {
      }},
 };
 
-Inputs converted(const Inputs& inputs, at::ScalarType dtype) {
+Inputs converted(const Inputs& inputs, at::TensorOptions options) {
   Inputs result;
-  for (const auto& input : inputs) result.push_back(input.to(dtype));
+  for (const auto& input : inputs) result.push_back(input.to(options));
   return result;
 }
 
-TEST(Modulate, EqualsTheDefinition) {
+class ModulateOnDevice : public OnDevice {};
+ON_EVERY_DEVICE(ModulateOnDevice);
+
+TEST_P(ModulateOnDevice, EqualsTheDefinition) {
   for (const auto& operation : kOperations) {
     for (const auto& [dtype, limit] :
          {std::pair{at::kDouble, 1e-13}, {at::kFloat, 1e-6}, {at::kBFloat16, 1e-2}}) {
@@ -80,7 +83,7 @@ TEST(Modulate, EqualsTheDefinition) {
            {std::tuple{1, 1, 1}, {1, 1, 4}, {3, 31, 33}, {2, 64, 192}, {2, 0, 8}}) {
         const auto inputs =
             converted(operation.inputs(n, t, width), dtype);  // rounded first: the op's error alone
-        const auto y = operation.op(inputs);
+        const auto y = operation.op(converted(inputs, at::device(device())));
         EXPECT_EQ(y.scalar_type(), dtype) << operation.name;
         EXPECT_TRUE(near(y, operation.definition(converted(inputs, at::kDouble)), limit))
             << operation.name << " " << toString(dtype) << " " << n << " " << t << " " << width;
@@ -141,9 +144,9 @@ TEST(Modulate, GradientsOfTheFusedFormsEqualThoseInDouble) {
   }
 }
 
-TEST(Modulate, TakesAnyStrides) {
+TEST_P(ModulateOnDevice, TakesAnyStrides) {
   for (const auto& operation : kOperations) {
-    const auto inputs = converted(operation.inputs(2, 5, 12), at::kFloat);
+    const auto inputs = converted(operation.inputs(2, 5, 12), at::device(device()).dtype(at::kFloat));
     Inputs strided;
     for (const auto& input : inputs) strided.push_back(input.transpose(0, -1).contiguous().transpose(0, -1));
     EXPECT_TRUE(near(operation.op(strided), operation.op(inputs), 1e-6)) << operation.name;

@@ -14,12 +14,23 @@ namespace {
 constexpr int64_t kExpertCounts[] = {1, 3, 8, 16, 31, 71};
 constexpr int64_t kTokenCounts[] = {1, 31, 33, 127};
 
-TEST(RouteTopK, TakesTheLargestProbabilitiesInOrder) {
+class RouteOnDevice : public OnDevice {
+ protected:
+  // Routed on the device, the result brought back.
+  static Routing route(const at::Tensor& logits, int64_t k) {
+    const auto routing = route_top_k(logits.to(device()), k);
+    EXPECT_EQ(routing.experts.device().type(), device());
+    return {routing.probabilities.cpu(), routing.experts.cpu(), routing.gate_weights.cpu()};
+  }
+};
+ON_EVERY_DEVICE(RouteOnDevice);
+
+TEST_P(RouteOnDevice, TakesTheLargestProbabilitiesInOrder) {
   for (const int64_t num_experts : kExpertCounts) {
     for (int64_t k = 1; k <= std::min<int64_t>(8, num_experts); ++k) {
       for (const auto dtype : {at::kFloat, at::kBFloat16}) {
         const auto logits = random({33, num_experts}, 21, dtype);
-        const auto routing = route_top_k(logits, k);
+        const auto routing = route(logits, k);
         ASSERT_EQ(routing.probabilities.sizes(), logits.sizes());
         ASSERT_EQ(routing.experts.sizes(), at::IntArrayRef({33, k}));
         EXPECT_EQ(routing.experts.scalar_type(), at::kLong);
@@ -45,28 +56,29 @@ TEST(RouteTopK, TakesTheLargestProbabilitiesInOrder) {
   }
 }
 
-TEST(RouteTopK, OfEqualProbabilitiesTheLowerIndexWins) {
-  const auto all_equal = route_top_k(at::zeros({2, 31}), 3);
+TEST_P(RouteOnDevice, OfEqualProbabilitiesTheLowerIndexWins) {
+  const auto all_equal = route(at::zeros({2, 31}), 3);
   EXPECT_TRUE(same_bits(all_equal.experts, at::arange(3, at::kLong).expand({2, 3})));
-  const auto pairs = route_top_k(at::tensor({1.F, 5.F, 0.F, 5.F, 1.F}).view({1, 5}), 4);
+  const auto pairs = route(at::tensor({1.F, 5.F, 0.F, 5.F, 1.F}).view({1, 5}), 4);
   EXPECT_TRUE(same_bits(pairs.experts, at::tensor({1, 3, 0, 4}, at::kLong).view({1, 4})));
 }
 
-TEST(RouteTopK, TakesExtremeLogits) {
-  const auto routing = route_top_k(at::tensor({-1e30F, 1e30F, -INFINITY}).view({1, 3}), 3);
+TEST_P(RouteOnDevice, TakesExtremeLogits) {
+  const auto routing = route(at::tensor({-1e30F, 1e30F, -INFINITY}).view({1, 3}), 3);
   EXPECT_TRUE(
       same_bits(routing.experts, at::tensor({1, 0, 2}, at::kLong).view({1, 3})));  // 0 and 2 tie at p = 0
   EXPECT_TRUE(same_bits(routing.gate_weights, at::tensor({1.F, 0.F, 0.F}).view({1, 3})));
 }
 
-TEST(RouteTopK, NoTokens) {
-  const auto routing = route_top_k(at::empty({0, 8}), 2);
+TEST_P(RouteOnDevice, NoTokens) {
+  const auto routing = route(at::empty({0, 8}), 2);
   EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({0, 2}));
 }
 
-TEST(RouteTopK, TakesAnyStrides) {
+TEST_P(RouteOnDevice, TakesAnyStrides) {
   const auto logits = random({31, 8}, 22);
-  EXPECT_TRUE(same_bits(route_top_k(logits.t().contiguous().t(), 2).experts, route_top_k(logits, 2).experts));
+  EXPECT_TRUE(
+      same_bits(route(logits.to(device()).t().contiguous().t(), 2).experts, route(logits, 2).experts));
 }
 
 TEST(RouteTopK, RejectsImpossibleSizes) {

@@ -1,0 +1,22 @@
+#include "kernels/cuda/backend.h"
+
+namespace switchyard::kernels::cuda {
+
+const Backend* backend() {
+  static constexpr Backend kBackend = {
+      .modulated_layer_norm = &modulated_layer_norm,
+      .gated_residual = &gated_residual,
+      .route = &route,
+      .order_by_expert = &order_by_expert,
+      .count_experts = &count_experts,
+      .grouped_swiglu = &grouped_swiglu,
+      .grouped_linear = &grouped_linear,
+      .combine = &combine,
+      .timestep_embedding = &timestep_embedding,
+      .guided_euler = &guided_euler,
+      .folded_mask = &folded_mask,
+  };
+  return &kBackend;
+}
+
+}  // namespace switchyard::kernels::cuda

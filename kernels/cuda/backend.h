@@ -1,0 +1,32 @@
+// The CUDA kernels as the operations find them: a table of launchers, which backend.cc fills where nvcc
+// compiled them, or none, from none.cc, where it did not. Code that calls through the table needs neither
+// CUDA nor an #ifdef.
+#pragma once
+
+#include "kernels/cuda/combine.h"
+#include "kernels/cuda/grouped_matmul.h"
+#include "kernels/cuda/modulate.h"
+#include "kernels/cuda/permute.h"
+#include "kernels/cuda/router.h"
+#include "kernels/cuda/sampling.h"
+
+namespace switchyard::kernels::cuda {
+
+struct Backend {
+  decltype(&cuda::modulated_layer_norm) modulated_layer_norm;
+  decltype(&cuda::gated_residual) gated_residual;
+  decltype(&cuda::route) route;
+  decltype(&cuda::order_by_expert) order_by_expert;
+  decltype(&cuda::count_experts) count_experts;
+  decltype(&cuda::grouped_swiglu) grouped_swiglu;
+  decltype(&cuda::grouped_linear) grouped_linear;
+  decltype(&cuda::combine) combine;
+  decltype(&cuda::timestep_embedding) timestep_embedding;
+  decltype(&cuda::guided_euler) guided_euler;
+  decltype(&cuda::folded_mask) folded_mask;
+};
+
+/// Null in a build without CUDA. Needs no GPU and touches none.
+const Backend* backend();
+
+}  // namespace switchyard::kernels::cuda
