@@ -49,11 +49,12 @@ dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t
 /// Everything that draws: the transformer and, of a latent model, the decoder of its latents. Both must
 /// outlive it.
 struct Model {
-  Model(const dit::DiffusionTransformer& transformer, const vae::Autoencoder* decoder = nullptr)  // NOLINT: a
-      : transformer(transformer), decoder(decoder) {}  // model in pixels is its transformer
-
   const dit::DiffusionTransformer& transformer;
-  const vae::Autoencoder* decoder;
+  const vae::Autoencoder* decoder = nullptr;
+
+  Model(const dit::DiffusionTransformer& in_pixels) : transformer(in_pixels) {}  // NOLINT: meant to convert
+  Model(const dit::DiffusionTransformer& of_latents, const vae::Autoencoder* of_images)
+      : transformer(of_latents), decoder(of_images) {}
 };
 
 /// One image to draw.
