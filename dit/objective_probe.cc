@@ -41,10 +41,12 @@ double alphas_cumprod(const ModelConfig& c, int64_t t) {
   return product;
 }
 
-// What the objective makes of pure noise z behind which there is nothing, as a factor on z.
-double expected_share(const Objective& objective, double alpha) {
-  if (objective.prediction == "clean_image") return 0;
-  return objective.prediction == "v" ? alpha : 1;
+// What the objective calls the image x in the noise z.
+at::Tensor target_of(std::string_view prediction, const at::Tensor& x, const at::Tensor& z, double alpha,
+                     double sigma) {
+  if (prediction == "noise") return z;
+  if (prediction == "clean_image") return x;
+  return prediction == "velocity" ? z - x : alpha * z - sigma * x;
 }
 
 std::string text_of(const Objective& objective) {
@@ -58,29 +60,29 @@ std::optional<std::string> probe_objective(const DiffusionTransformer& model) {
   const at::NoGradGuard no_grad;
   const auto& c = model.config();
   constexpr int64_t kImages = 4;
-  const auto z =
-      at::randn({kImages, c.in_channels, c.input_size, c.input_size}, at::detail::createCPUGenerator(31));
+  const auto generator = at::detail::createCPUGenerator(31);
+  const auto z = at::randn({kImages, c.in_channels, c.input_size, c.input_size}, generator);
+  const auto colour = at::randn({kImages, c.in_channels, 1, 1}, generator).sign() * 0.6;
+  const auto x = colour.expand_as(z);
   const auto label = at::full({kImages}, c.null_class(), at::kLong);
-  const double power = z.square().mean().item<double>();
 
   std::vector<Objective> objectives = {{false, "noise"}, {false, "clean_image"}, {false, "v"}};
   if (!c.integer_timesteps())
     objectives.insert(objectives.end(), {{true, "velocity"}, {true, "clean_image"}});
   for (const bool flow : {false, true}) {
     if (flow && c.integer_timesteps()) continue;
-    for (const double place : {1.0, 0.3}) {  // pure noise, and little of it, which the answer has to amplify
-      const auto last = static_cast<double>(c.num_timesteps - 1);
-      const double t = flow ? place : std::floor(place * last);
-      const double alpha = flow ? 0 : std::sqrt(alphas_cumprod(c, static_cast<int64_t>(t)));
+    for (const double place : {0.6, 0.3}) {
+      const double t = flow ? place : std::floor(place * static_cast<double>(c.num_timesteps - 1));
+      const double alpha = flow ? 1 - t : std::sqrt(alphas_cumprod(c, static_cast<int64_t>(t)));
       const double sigma = flow ? t : std::sqrt(1 - alpha * alpha);
       // A model of ours may scale the times of the flow; diffusion times reach the embedding as they are.
       const double shown = flow ? t : t / c.time_scale;
-      const auto answer = model.forward(sigma * z, at::full({kImages}, shown, at::kDouble), label)
+      const auto answer = model.forward(alpha * x + sigma * z, at::full({kImages}, shown, at::kDouble), label)
                               .narrow(1, 0, c.in_channels);
       for (auto& objective : objectives) {
         if (objective.flow != flow) continue;
-        const double error =
-            (answer - expected_share(objective, alpha) * z).square().mean().item<double>() / power;
+        const auto target = target_of(objective.prediction, x, z, alpha, sigma);
+        const double error = ((answer - target).square().mean() / target.square().mean()).item<double>();
         objective.error = std::max(objective.error, std::isfinite(error) ? error : HUGE_VAL);
       }
     }
@@ -91,15 +93,13 @@ std::optional<std::string> probe_objective(const DiffusionTransformer& model) {
     return objective.flow == is_flow(c) && objective.prediction == stated_prediction;
   });
   const auto best = std::ranges::min_element(objectives, {}, &Objective::error);
-  // A velocity or a noise prediction of gross errors still resembles z, so what counts is who fits clearly
-  // better.
-  constexpr double kFits = 0.5, kDoubtful = 0.1, kClearly = 3;
+  // Objectives resemble each other, so what counts is which one fits clearly better.
+  constexpr double kFits = 0.5, kDoubtful = 0.25, kClearly = 3;
   if (stated == objectives.end() || stated->error < kDoubtful || best->error >= kFits ||
       stated->error < kClearly * best->error)
     return std::nullopt;
   char numbers[96];
-  std::snprintf(numbers, sizeof numbers, " (relative error on noise %.2g, against %.2g)", stated->error,
-                best->error);
+  std::snprintf(numbers, sizeof numbers, " (relative error %.2g, against %.2g)", stated->error, best->error);
   return "the model does not answer like " + text_of(*stated) + ", but like " + text_of(*best) + numbers;
 }
 

@@ -99,8 +99,10 @@ TEST_P(ObjectiveProbe, TheRightStatementPassesTheWrongOneDoesNot) {
   const auto wrong = probe_objective(stated(model, c.wrong_schedule, c.wrong_prediction));
   ASSERT_TRUE(wrong) << "stated " << c.wrong_schedule << ' ' << c.wrong_prediction;
   std::printf("%s\n", wrong->c_str());
-  EXPECT_TRUE(io::contains(*wrong, c.prediction)) << "the fitting objective is named";
-  EXPECT_TRUE(io::contains(*wrong, c.wrong_prediction)) << "and the stated one";
+  const auto named = [](const char* prediction) { return '"' + std::string(prediction) + '"'; };
+  const auto turn = wrong->find("but like");
+  EXPECT_TRUE(io::contains(wrong->substr(turn), named(c.prediction))) << "the fitting objective is named";
+  EXPECT_TRUE(io::contains(wrong->substr(0, turn), named(c.wrong_prediction))) << "and the stated one";
 }
 
 TEST(ObjectiveProbeOfUntrained, SaysNothing) {
