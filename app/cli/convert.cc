@@ -28,7 +28,7 @@ void convert(const Options& options) {
   if (std::filesystem::equivalent(options.model.file, options.out, missing))
     throw std::invalid_argument("IN and OUT are the same file, " + options.out.string());
   const ModelArgument argument(options.model);
-  const auto file = argument.open();
+  const auto file = argument.open_for_use();
   Progress progress(false);
   progress.say(argument.where() + ": " + file.config.family + ", " + file.format);
   for (const auto& [field, origin] : file.origin) {

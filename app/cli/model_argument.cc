@@ -97,6 +97,7 @@ dit::ModelFile ModelArgument::open() const {
       open.hints.prediction = to_string(sampler::prediction_from_name(options_.objective.substr(colon + 1)));
   }
   if (options_.experts_per_token > 0) open.hints.experts_per_token = options_.experts_per_token;
+  if (options_.num_heads > 0) open.hints.num_heads = options_.num_heads;
   return file_.empty() ? dit::open_model(assets::embedded_model(), "embedded model", open)
                        : dit::open_model(file_, open);
 }
@@ -126,6 +127,19 @@ void add_reading_options(CLI::App& command, ModelOptions& options) {
       "NAME");
   add("--experts-per-token", options.experts_per_token,
       "Experts that each token picks, where the file does not say it; default: 2, as published", "K");
+  add("--heads", options.num_heads,
+      "Attention heads, for widths that nobody published: the file does not say it", "N");
+}
+
+dit::ModelFile ModelArgument::open_for_use() const {
+  auto file = open();
+  const auto heads = file.origin.find("num_heads");
+  if (heads != file.origin.end() && heads->second == dit::Origin::guessed) {
+    throw io::InputError(file.source +
+                         ": does not say how many attention heads it has, and no published model is " +
+                         std::to_string(file.config.hidden_size) + " wide: give --heads");
+  }
+  return file;
 }
 
 std::vector<int64_t> find_classes(const dit::ModelConfig& config, const std::vector<std::string>& names) {

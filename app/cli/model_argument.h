@@ -13,10 +13,10 @@
 namespace switchyard::app {
 
 struct ModelOptions {
-  std::filesystem::path file;     // empty: the embedded model
-  std::string weights;            // "ema" or "model"; empty: ema if it is there
-  std::string objective;          // "SCHEDULE" or "SCHEDULE:PREDICTION"; empty: as the file says
-  int64_t experts_per_token = 0;  // 0: as the file says
+  std::filesystem::path file;  // empty: the embedded model
+  std::string weights;         // "ema" or "model"; empty: ema if it is there
+  std::string objective;       // "SCHEDULE" or "SCHEDULE:PREDICTION"; empty: as the file says
+  int64_t experts_per_token = 0, num_heads = 0;  // 0: as the file says
 };
 
 class ModelArgument {
@@ -31,15 +31,19 @@ class ModelArgument {
   /// Throws io::InputError, and std::invalid_argument, with the near misses, for an unknown objective.
   dit::ModelFile open() const;
 
+  /// The same, for a command that computes with the model: throws io::InputError for a file that leaves
+  /// something to guess.
+  dit::ModelFile open_for_use() const;
+
  private:
   ModelOptions options_;
   std::filesystem::path file_;
 };
 
-/// Adds --model (with `positional`, also as the first argument) and the next three.
+/// Adds --model (with `positional`, also as the first argument) and the options of add_reading_options.
 void add_model_options(CLI::App& command, ModelOptions& options, bool positional = false);
 
-/// Adds --weights, --objective and --experts-per-token.
+/// Adds --weights, --objective, --experts-per-token and --heads.
 void add_reading_options(CLI::App& command, ModelOptions& options);
 
 /// The labels that `names` mean, in that order, each once. A name is a class's name or a unique beginning of

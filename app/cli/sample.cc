@@ -183,7 +183,7 @@ void sample(const SampleOptions& options) {
   }
   const auto device = device_of(options.device);
   const ModelArgument argument(options.model);
-  const auto file = argument.open();
+  const auto file = argument.open_for_use();
   const auto& config = file.config;
   const auto dtype = dtype_of(options, stored);
   std::string choice;
