@@ -84,9 +84,11 @@ void print_for_people(const nlohmann::json& model) {
   std::cout << "configuration\n";
   const dit::ModelConfig names;
   dit::ModelConfig::for_each_field(names, [&](const char* name, const auto&, const char* help) {
+    const auto& value = model["config"][name];
+    if (value == 0 || (value.is_array() && value.empty())) return;  // a field of another kind of model
     const auto& origin = model["origin"];
     const auto from = origin.contains(name) ? " [" + text_of(origin[name]) + "]" : "";
-    print_line(name, text_of(model["config"][name]), help + from);
+    print_line(name, text_of(value), help + from);
   });
   std::cout << "training\n";
   if (model["training"].empty()) print_line("unknown", "the file does not say");
