@@ -61,7 +61,7 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
       problems.push_back(io::quote(name) + " is not part of this model");
     } else if (fixed->second.sizes() != tensor.sizes() ||
                (!fixed->second.is_meta() &&
-                !at::equal(fixed->second.to(at::kFloat), tensor.to(at::kCPU, at::kFloat)))) {
+                !at::equal(fixed->second.to(at::kCPU, at::kFloat), tensor.to(at::kCPU, at::kFloat)))) {
       problems.push_back(name + " is not what the configuration gives");
     }
   }
@@ -79,8 +79,12 @@ void require_numbers_for(const ModelConfig& config, const std::map<std::string, 
   int64_t elements = 0;
   for (const auto& [name, tensor] : tensors) elements += tensor.numel();
   int64_t expected = count_parameters(config).total + config.tokens() * config.hidden_size;  // with pos_embed
-  if (config.integer_timesteps()) expected += config.num_timesteps * config.hidden_size;     // masks or table
-  if (expected > 2 * elements + (1 << 20)) {
+  // What is derived from the configuration: every block's masks, or the prior and the folded experts.
+  if (config.block_router == "tasks") expected += config.depth * config.num_timesteps * config.hidden_size;
+  if (config.routes_timesteps())
+    expected += config.num_timesteps * (config.hidden_size + config.depth * config.timestep_experts);
+  constexpr int64_t kSlack = 1 << 24;  // a few masks of a small model
+  if (expected > 2 * elements + kSlack) {
     throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) +
                          " numbers, the file holds " + std::to_string(elements));
   }

@@ -87,7 +87,7 @@ void ModelConfig::validate() const {
   require_size("depth", depth, 1, 1024);
   require_size("num_heads", num_heads, 1, 1024);
   require_size("num_classes", num_classes, 1, 1048576);
-  require_size("num_timesteps", num_timesteps, 1, 1048576);
+  require_size("num_timesteps", num_timesteps, 1, 10000);
   body.validate(*this);
   router.validate(*this);
   require(input_size % patch_size == 0, "patch_size " + std::to_string(patch_size) +

@@ -7,6 +7,7 @@
 #include "dit/checkpoint.h"
 #include "io/error.h"
 #include "io/json.h"
+#include "io/own_bytes.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
 
@@ -26,6 +27,8 @@ void apply(const CheckpointHints& hints, ModelFile& file) {
   set("experts_per_token", file.config.experts_per_token, hints.experts_per_token);
   set("experts_per_timestep", file.config.experts_per_timestep, hints.experts_per_timestep);
   set("schedule", file.config.schedule, hints.schedule);
+  if (file.config.schedule != "rectified_flow")
+    file.config.time_scale = 1;  // timesteps reach the embedding as they are
   set("prediction", file.config.prediction, hints.prediction);
 }
 
@@ -41,6 +44,9 @@ void read_own_metadata(const std::string& text, const OpenOptions& options, Mode
   }
   file.format = "Switchyard";
   file.training = json.value("training", nlohmann::json::object());
+  if (!file.training.is_object())
+    throw io::InputError(file.source + ": its training record is " + file.training.type_name() +
+                         ", expected an object");
   try {
     file.config = config_from_json(json["config"]);
     apply(options.hints, file);
@@ -145,6 +151,7 @@ ModelFile open_model(std::span<const std::byte> bytes, const std::string& name, 
 }
 
 DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype, at::Device device) {
+  io::require_own_bytes(file.tensors, file.source);
   require_numbers_for(file.config, file.tensors, file.source);
   DiffusionTransformer model(file.config, at::TensorOptions().dtype(dtype).device(device));
   load_state(model, file.tensors, file.source);

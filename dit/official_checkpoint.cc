@@ -119,7 +119,7 @@ class Inference {
       c_.shared_hidden = need("blocks.0.moe.shared_experts.gate_proj.weight", 2).size(0);
     from_tensors({"num_experts", "expert_hidden", "shared_hidden"});
     choose("experts_per_token", c_.experts_per_token, hints_.experts_per_token,
-           argument_integer({"num_experts_per_tok", "experts_per_token", "top_k"}),
+           at_most(argument_integer({"num_experts_per_tok", "experts_per_token", "top_k"}), c_.num_experts),
            std::min<int64_t>(2, c_.num_experts));
   }
 
@@ -155,7 +155,8 @@ class Inference {
       return from_tensors({"experts_per_timestep"});
     }
     choose("experts_per_timestep", c_.experts_per_timestep, hints_.experts_per_timestep,
-           argument_integer({"k", "top_k"}), std::min<int64_t>(2, c_.timestep_experts));
+           at_most(argument_integer({"k", "top_k"}), c_.timestep_experts),
+           std::min<int64_t>(2, c_.timestep_experts));
   }
 
   void read_heads() {
@@ -166,7 +167,8 @@ class Inference {
     }
     c_.qk_norm = false;
     from_tensors({"qk_norm"});
-    const auto stored = argument_integer({"num_heads"});
+    auto stored = at_most(argument_integer({"num_heads"}), c_.hidden_size);
+    if (stored && c_.hidden_size % *stored != 0) stored.reset();
     const auto published = std::ranges::find(kPublishedSizes, c_.hidden_size, &PublishedSize::width);
     if (hints_.num_heads || stored || published != kPublishedSizes.end()) {
       return choose("num_heads", c_.num_heads, hints_.num_heads, stored,
@@ -174,6 +176,11 @@ class Inference {
     }
     c_.num_heads = c_.hidden_size % 64 == 0 ? c_.hidden_size / 64 : 1;
     result_.origin["num_heads"] = Origin::guessed;
+  }
+
+  // A stored number that contradicts the tensors says nothing.
+  static std::optional<int64_t> at_most(std::optional<int64_t> stored, int64_t most) {
+    return stored && *stored >= 1 && *stored <= most ? stored : std::nullopt;
   }
 
   template <class Value>

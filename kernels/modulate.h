@@ -1,8 +1,10 @@
 // The adaptive layer norm of diffusion transformers (adaLN; Peebles and Xie 2023, section 3.2), with
 // gradient.
 //
-//   modulated_layer_norm:  y = norm(x) * (1 + scale) + shift,  norm(x) = (x - mean) / sqrt(var + eps) over
-//   the last axis gated_residual:        y = x + gate * branch
+//   modulated_layer_norm:  y = norm(x) * (1 + scale) + shift
+//                          norm(x) = (x - mean) / sqrt(var + eps) over the last axis
+//
+//   gated_residual:        y = x + gate * branch
 //
 //   x, branch, y         [N, T, D]   fp32 or bf16
 //   shift, scale, gate   [N, D]      same dtype; one vector per image, shared by its T tokens

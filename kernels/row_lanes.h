@@ -69,6 +69,12 @@ SWITCHYARD_INLINE void store(Bf16* p, Lanes a, int64_t n = kLanes) {
   }
 }
 
+// The first n lanes; zero above.
+SWITCHYARD_INLINE Lanes keep_first(Lanes a, int64_t n) {
+  constexpr Ints kLane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return n == kLanes ? a : (kLane < static_cast<int32_t>(n) ? a : Lanes{});
+}
+
 SWITCHYARD_INLINE float sum(Lanes a) {
   float total = 0;
   for (int64_t i = 0; i < kLanes; ++i) total += a[i];

@@ -42,13 +42,11 @@ void norm_modulate(const T* x, const T* shift, const T* scale, double eps, T* y,
     const float m = sum(total) / static_cast<float>(width);
     Lanes squares{};
     for_lanes(width, [&](int64_t i, int64_t n) {
-      const Lanes d = load(row + i, n) - m;
+      const Lanes d = keep_first(load(row + i, n) - m, n);
       squares += d * d;
     });
-    // The lanes above the width held 0 - m.
-    const auto missing = static_cast<float>((kLanes - width % kLanes) % kLanes);
-    const float variance = (sum(squares) - missing * (m * m)) / static_cast<float>(width);
-    const float r = 1.0f / std::sqrt(std::max(variance, 0.0f) + static_cast<float>(eps));
+    const float variance = sum(squares) / static_cast<float>(width);
+    const float r = 1.0f / std::sqrt(variance + static_cast<float>(eps));
     for_lanes(width, [&](int64_t i, int64_t n) {
       const Lanes norm = (load(row + i, n) - m) * r;
       store(y + t * width + i, norm * (1.0f + load(scale + i, n)) + load(shift + i, n), n);

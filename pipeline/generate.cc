@@ -38,14 +38,18 @@ void check(const Model& with, const Request& request) {
   sampler::validate(settings.guidance);
   sampler::validate(settings.churn);
   steps_of(model.config(), settings);
-  sampler::require_fit(sampler::prediction_from_name(model.config().prediction),
-                       sampler::Schedule(model.config().schedule));
+  const sampler::Schedule schedule(model.config().schedule);
+  sampler::require_fit(sampler::prediction_from_name(model.config().prediction), schedule);
   const auto require = [](bool good, const char* name, double value, const char* expected) {
     if (!good) throw std::invalid_argument(c10::str(name, " is ", value, ", expected ", expected));
   };
   require(0 <= settings.eta && settings.eta <= 1, "eta", settings.eta, "0..1");
-  require(settings.clip >= 0 && std::isfinite(settings.clip), "clip", settings.clip,
-          "0 (off) or a finite number");
+  require(0 <= settings.clip && settings.clip <= 1e6, "clip", settings.clip, "0 (off) .. 1e6");
+  if (model.config().integer_timesteps() && model.config().num_timesteps != schedule.timesteps()) {
+    throw std::invalid_argument(c10::str("the model knows ", model.config().num_timesteps,
+                                         " timesteps, the schedule ", schedule.name(), " has ",
+                                         schedule.timesteps()));
+  }
   if (settings.weak_experts > 0 && request.weaker == nullptr) {
     throw std::invalid_argument("autoguidance needs the weaker model");
   }
@@ -237,6 +241,9 @@ dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t
   dit::DiffusionTransformer weak(config, strong.front().tensor->options());
   const auto places = weak.parameters();
   for (size_t i = 0; i < places.size(); ++i) *places[i].tensor = *strong[i].tensor;
+  weak.state_dict()
+      .at("pos_embed")
+      .copy_(model.state_dict().at("pos_embed"));  // no parameter, but of the file
   weak.pack();
   return weak;
 }

@@ -1,7 +1,7 @@
 // Class to image: model, guidance and solver together, with events for whoever wants to watch.
 //
 // The same (model, class, seed, settings) gives the same pixels whatever the batch size and whoever is
-// watching.
+// watching (on the CPU; a GPU's products may be summed in another order in another batch).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -44,16 +44,17 @@ std::string quoted_if_needed(const std::string& text) {
 
 std::string parameters(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
                        const Image& image, const std::string& name) {
+  const int64_t side = model.image_size > 0 ? model.image_size : config.input_size;
   auto solver = std::string(sampler::to_string(settings.solver));
   solver[0] = static_cast<char>(solver[0] - 'a' + 'A');
   const auto& guidance = settings.guidance;
   const auto prompt = !name.empty()                       ? name
                       : image.label == config.num_classes ? "no class"
                                                           : c10::str("class ", image.label);
-  auto text = c10::str(
-      prompt, "\nSteps: ", settings.steps, ", Sampler: ", solver, ", CFG scale: ", shortest(guidance.scale),
-      ", Seed: ", image.seed, ", Size: ", config.input_size, "x", config.input_size,
-      ", Model hash: ", quoted_if_needed(model.model_hash), ", Model: ", quoted_if_needed(model.model_name));
+  auto text = c10::str(prompt, "\nSteps: ", settings.steps, ", Sampler: ", solver,
+                       ", CFG scale: ", shortest(guidance.scale), ", Seed: ", image.seed, ", Size: ", side,
+                       "x", side, ", Model hash: ", quoted_if_needed(model.model_hash),
+                       ", Model: ", quoted_if_needed(model.model_name));
   if (settings.shift != 1) text += ", Shift: " + shortest(settings.shift);
   if (!settings.spacing.empty()) text += ", Schedule type: " + quoted_if_needed(settings.spacing);
   if (settings.eta != 0) text += ", Eta: " + shortest(settings.eta);
@@ -215,7 +216,17 @@ io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& conf
   const auto name = class_name(config, image.label);
   const Json json = {
       {"version", kVersion},
-      {"model", {{"name", model.model_name}, {"hash", model.model_hash}}},
+      {"model",
+       {{"name", model.model_name},
+        {"hash", model.model_hash},
+        {"weights", model.weights},
+        {"objective", model.objective},
+        {"experts_per_token", model.experts_per_token},
+        {"num_heads", model.num_heads}}},
+      {"decoder", model.decoder_name.empty()
+                      ? Json(nullptr)
+                      : Json{{"name", model.decoder_name}, {"hash", model.decoder_hash}}},
+      {"image_size", model.image_size},
       {"dtype", model.dtype},
       {"class", image.label},
       {"class_name", name},
@@ -244,6 +255,18 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
                                    fields.integer("seed", 0, static_cast<int64_t>(sampler::kMaxSeed)))},
                      .class_name = fields.text("class_name"),
                      .settings = read_settings(fields.object("settings"), version)};
+  if (version >= 2) {
+    stored.model.weights = model.text("weights");
+    stored.model.objective = model.text("objective");
+    stored.model.experts_per_token = model.integer("experts_per_token", 0, kMost);
+    stored.model.num_heads = model.integer("num_heads", 0, kMost);
+    stored.model.image_size = fields.integer("image_size", 0, kMost);
+    if (json.contains("decoder") && !json["decoder"].is_null()) {
+      const auto decoder = fields.object("decoder");
+      stored.model.decoder_name = decoder.text("name");
+      stored.model.decoder_hash = decoder.text("hash");
+    }
+  }
   if (stored.model.dtype != "float32" && stored.model.dtype != "bfloat16") {
     fields.wrong("dtype", "\"float32\" or \"bfloat16\"");
   }

@@ -3,7 +3,8 @@
 // Two entries. "parameters" is the text that other image tools show (the layout of AUTOMATIC1111's web UI:
 // the class name in place of the prompt, then "Steps: 25, Sampler: Euler, CFG scale: 2, Seed: 7, Size: 64x64,
 // ..."). "switchyard" is ours, one line of JSON that holds everything that decides the pixels:
-//   {"version": 2, "model": {"name", "hash"}, "dtype", "class", "class_name", "seed",
+//   {"version": 2, "model": {"name", "hash", "weights", "objective", "experts_per_token", "num_heads"},
+//    "decoder": {"name", "hash"} or null, "image_size", "dtype", "class", "class_name", "seed",
 //    "settings": {every field of pipeline::Settings by its name; an infinite number is null}}
 // Version 1, which had fewer settings, is read as well: the others were at their defaults.
 #pragma once
@@ -24,6 +25,13 @@ struct Provenance {
   std::string model_name;         // "solids"
   std::string model_hash;         // see model_hash()
   std::string dtype = "float32";  // in which it computed: "float32" or "bfloat16"
+
+  // What a file does not say and was given or assumed; empty and 0 in images of version 1.
+  std::string weights = {};    // "ema", "model", or empty where the file has no choice
+  std::string objective = {};  // "linear:noise_and_variance"
+  int64_t experts_per_token = 0, num_heads = 0;
+  std::string decoder_name = {}, decoder_hash = {};  // of a latent model
+  int64_t image_size = 0;                            // side of the images, pixels
 
   bool operator==(const Provenance&) const = default;
 };

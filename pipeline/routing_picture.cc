@@ -85,8 +85,10 @@ double place_of(double t, const at::Tensor& times) {
   const auto steps = times.numel();
   for (int64_t i = 0; i < steps; ++i) {
     const double end = i + 1 < steps ? begins[i + 1] : 0.0;
-    if (t >= end)
-      return (static_cast<double>(i) + (begins[i] - t) / (begins[i] - end)) / static_cast<double>(steps);
+    if (t >= end) {  // an axis that begins below t = 1 has no place for it but its beginning
+      const double in_step = std::max(0.0, (begins[i] - t) / (begins[i] - end));
+      return (static_cast<double>(i) + in_step) / static_cast<double>(steps);
+    }
   }
   return 1.0;
 }

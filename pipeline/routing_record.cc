@@ -24,7 +24,7 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
     : config_(config), router_(router) {
   if (!(router == Router::tokens ? config.routes_tokens() : config.routes_timesteps())) {
     throw std::invalid_argument("a model of the family " + config.family + " routes no " +
-                                (router == Router::tokens ? "tokens" : "tokens and no timesteps") +
+                                (router == Router::tokens ? "tokens" : "timesteps") +
                                 " to experts: there is nothing to record");
   }
   const int64_t tokens = router == Router::tokens ? config.tokens() : 1;

@@ -3,12 +3,11 @@
 //   classifier_free     p = u + scale (c - u)                                 (Ho and Salimans 2022)
 //   rescaled            that p, then its standard deviation drawn towards c's: p (f std(c)/std(p) + 1 - f)
 //                                                                             (Lin et al. 2024, section 3.4)
-//   cfg_zero_star       p = s u + scale (c - s u), s = <c,u>/|u|^2; and nothing at the noise end of a
-//   rectified
-//                       flow                                                  (Fan et al. 2025)
-//   adaptive_projected  D = D_c + (scale - 1) (orthogonal + eta parallel) of the clean images' difference D_c
-//   - D_u
-//                       to D_c, after momentum and a bound on its length      (Sadat et al. 2025)
+//   cfg_zero_star       p = s u + scale (c - s u), s = <c,u>/|u|^2; and nothing at
+//                       the noise end of a rectified flow                     (Fan et al. 2025)
+//
+//   adaptive_projected  D = D_c + (scale - 1) (orthogonal + eta parallel), parts of D_c - D_u
+//                       after momentum and a bound on its length              (Sadat et al. 2025)
 //
 // c is the conditional prediction. u is the unconditional one, or, for autoguidance (Karras et al. 2024),
 // that of a weaker version of the model with the same condition: the formulas are the same. Clean image,

@@ -1,11 +1,14 @@
 // Noise schedules: which (alpha, sigma) a model's time t stands for.
 //
 //   rectified_flow   t in 0..1         alpha = 1 - t, sigma = t
-//   linear           timestep 0..999   alpha^2 = prod (1 - beta), beta linear in 0.0001 .. 0.02 (Ho et al.
-//   2020) scaled_linear    timestep 0..999   sqrt(beta) linear in sqrt(0.00085) .. sqrt(0.012) (latent
-//   diffusion) cosine           timestep 0..999   alpha^2 = cos^2((t/1000 + 0.008) / 1.008 pi/2) up to a
-//   constant, beta at
-//                                      most 0.999 (Nichol and Dhariwal 2021)
+//   linear           timestep 0..999   alpha^2 = prod (1 - beta), beta linear in 0.0001 .. 0.02
+//                                      (Ho et al. 2020)
+//
+//   scaled_linear    timestep 0..999   sqrt(beta) linear in sqrt(0.00085) .. sqrt(0.012) (latent diffusion)
+//
+//   cosine           timestep 0..999   alpha^2 = cos^2((t/1000 + 0.008) / 1.008 pi/2) up to a constant,
+//                                      beta at most 0.999 (Nichol and Dhariwal 2021)
+//
 //   edm              t = sigma > 0     alpha = 1 (Karras et al. 2022)
 //
 // The discrete schedules preserve variance: alpha^2 + sigma^2 = 1. Everything is computed in double.

@@ -165,10 +165,12 @@ class TrainingState {
     fetch("second_moment", second_moment_);
     fetch("window", window);
     fetch("step", step);
-    fetch("first_step", first_step);
+    if (file.tensors.contains("first_step")) fetch("first_step", first_step);  // older checkpoints began at 0
     step_ = step.item<int64_t>();
     first_step_ = first_step.item<int64_t>();
-    provenance_ = io::parse_json(file.metadata["provenance"], path.string() + ": its provenance");
+    if (file.metadata.contains("provenance"))
+      provenance_ = io::parse_json(file.metadata["provenance"], path.string() + ": its provenance");
+    if (!provenance_.is_object()) throw io::InputError(path.string() + ": its provenance is not an object");
     provenance_["recipe"] = wanted;
     working_flat_->flat().copy_(master());
   }

@@ -3,9 +3,11 @@
 //
 // A run lives in one directory:
 //   checkpoint.safetensors   everything needed to go on; written whole, every few minutes and at the end
-//   model.safetensors        the averaged (EMA) model, ready for `switchyard sample`; written with each
-//   checkpoint log.csv                  see TrainingLog samples-IMAGES.png       a guided sheet of the
-//   averaged model, now and then
+//   model.safetensors        the averaged (EMA) model for `switchyard sample`; written with each checkpoint
+//
+//   log.csv                  see TrainingLog
+//
+//   samples-IMAGES.png       a guided sheet of the averaged model, now and then
 //
 // Step s is a function of the recipe and the state after step s - 1 alone, so a run that is killed and
 // resumed ends in the parameters of the unbroken one, bit for bit, on the same machine and number of cores.

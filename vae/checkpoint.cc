@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <sstream>
 #include <vector>
 
 #include "io/error.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
+#include "io/own_bytes.h"
 #include "io/safetensors.h"
 #include "io/text.h"
 #include "io/torch_file.h"
@@ -64,21 +64,6 @@ at::Tensor as_matrix(const at::Tensor& tensor, at::IntArrayRef shape) {
   const bool is_convolution =
       tensor.dim() == 4 && shape.size() == 2 && tensor.size(2) == 1 && tensor.size(3) == 1;
   return is_convolution ? tensor.flatten(1) : tensor;
-}
-
-// Views that repeat a few bytes of a PyTorch file could ask for any amount of memory.
-void require_as_many_bytes(const Tensors& tensors, const std::string& source) {
-  constexpr size_t kSlack = 1 << 20;
-  size_t asked = 0, held = 0;
-  std::set<const void*> storages;
-  for (const auto& [name, tensor] : tensors) {
-    asked += tensor.nbytes();
-    if (storages.insert(tensor.storage().data()).second) held += tensor.storage().nbytes();
-  }
-  if (asked > 2 * held + kSlack)
-    throw io::InputError(source +
-                         ": its tensors repeat each other's bytes: expected to copy no more than the " +
-                         std::to_string(held) + " bytes that they hold, found " + std::to_string(asked));
 }
 
 VaeConfig read_config(const fs::path& path) {
@@ -157,7 +142,7 @@ Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, co
     if (!fitting.contains(name)) problems.push_back(io::quote(name) + " is not part of this autoencoder");
   }
   if (!problems.empty()) fail(source, problems);
-  require_as_many_bytes(fitting, source);
+  io::require_own_bytes(fitting, source);
   // Copies, because a mapped file may go away or be overwritten.
   return Autoencoder(
       config, [&](const std::string& name, at::IntArrayRef) { return fitting.at(name).clone(); }, dtype);

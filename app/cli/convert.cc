@@ -36,7 +36,8 @@ void convert(const Options& options) {
       progress.say("  " + field + " = " + dit::to_json(file.config)[field].dump().substr(0, 60) + " (" +
                    std::string(to_string(origin)) + ")");
   }
-  auto model = dit::make_model(file);
+  auto model =
+      dit::make_model(file, dtype == at::kHalf ? at::kFloat : dtype);  // half precision is for storage alone
   if (const auto doubt = dit::probe_objective(model)) progress.warn("warning: " + *doubt);
   auto training = file.training;
   training["converted_from"] = {{"file", argument.name()},

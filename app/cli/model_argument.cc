@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "app/usage.h"
 #include "assets/embedded_model.h"
 #include "io/error.h"
 #include "pipeline/metadata.h"
@@ -96,6 +97,8 @@ dit::ModelFile ModelArgument::open() const {
     if (colon != std::string::npos)
       open.hints.prediction = to_string(sampler::prediction_from_name(options_.objective.substr(colon + 1)));
   }
+  require_range("--experts-per-token", options_.experts_per_token, 0, 1024);
+  require_range("--heads", options_.num_heads, 0, 1024);
   if (options_.experts_per_token > 0) open.hints.experts_per_token = options_.experts_per_token;
   if (options_.num_heads > 0) open.hints.num_heads = options_.num_heads;
   return file_.empty() ? dit::open_model(assets::embedded_model(), "embedded model", open)

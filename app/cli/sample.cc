@@ -19,6 +19,7 @@
 #include "dit/objective_probe.h"
 #include "io/error.h"
 #include "io/png.h"
+#include "kernels/linear.h"
 #include "pipeline/generate.h"
 #include "pipeline/image_grid.h"
 #include "pipeline/metadata.h"
@@ -80,17 +81,34 @@ void require_writable_outputs(const SampleOptions& options, const dit::ModelConf
   require_writable("--out", file_of(options, config, request.images.front()), ".png");
 }
 
-void warn_of_another_model(Progress& progress, const pipeline::StoredImage& stored,
+// What differs from how the image of --from was drawn. Images of version 1 do not say all of it.
+void warn_of_another_model(Progress& progress, const pipeline::Provenance& stored,
                            const pipeline::Provenance& model, const std::string& from) {
-  if (stored.model.model_hash == model.model_hash) return;
-  progress.warn("warning: " + from + " was drawn by model " + stored.model.model_name + " (" +
-                stored.model.model_hash + "), this is " + model.model_name + " (" + model.model_hash +
-                "): the pixels will differ");
+  const auto warn = [&](const std::string& what, const std::string& then, const std::string& now) {
+    progress.warn("warning: " + from + " was drawn by " + what + " " + then + ", this is " + now +
+                  ": the pixels will differ");
+  };
+  if (stored.model_hash != model.model_hash)
+    warn("model", stored.model_name + " (" + stored.model_hash + ")",
+         model.model_name + " (" + model.model_hash + ")");
+  if (stored.objective.empty()) return;
+  if (stored.weights != model.weights) warn("weights", stored.weights, model.weights);
+  if (stored.objective != model.objective) warn("objective", stored.objective, model.objective);
+  if (stored.experts_per_token != model.experts_per_token) {
+    warn("experts per token", std::to_string(stored.experts_per_token),
+         std::to_string(model.experts_per_token));
+  }
+  if (stored.num_heads != model.num_heads)
+    warn("a number of heads of", std::to_string(stored.num_heads), std::to_string(model.num_heads));
+  if (stored.decoder_hash != model.decoder_hash) {
+    warn("decoder", stored.decoder_name + " (" + stored.decoder_hash + ")",
+         model.decoder_name + " (" + model.decoder_hash + ")");
+  }
 }
 
 // The decoder that --vae names, for a model that draws latents.
-std::optional<vae::Autoencoder> decoder_of(const SampleOptions& options, const dit::ModelConfig& config,
-                                           const ModelArgument& model, at::ScalarType dtype) {
+std::optional<vae::LoadedAutoencoder> decoder_of(const SampleOptions& options, const dit::ModelConfig& config,
+                                                 const ModelArgument& model, at::ScalarType dtype) {
   const bool draws_pixels = config.in_channels == 1 || config.in_channels == 3;
   if (options.vae.empty()) {
     if (draws_pixels) return std::nullopt;
@@ -102,7 +120,11 @@ std::optional<vae::Autoencoder> decoder_of(const SampleOptions& options, const d
     throw io::InputError(options.vae.string() + ": decodes latents of " + std::to_string(latent) +
                          " channels, the model draws " + std::to_string(config.in_channels));
   }
-  return std::move(loaded.autoencoder);
+  if (const int64_t colours = loaded.autoencoder.config().out_channels; colours != 1 && colours != 3) {
+    throw io::InputError(options.vae.string() + ": decodes to " + std::to_string(colours) +
+                         " channels, expected 1 (grey) or 3 (RGB)");
+  }
+  return loaded;
 }
 
 // What --map and --routing need: a record of each kind of router that the model has, the tokens' first.
@@ -185,14 +207,15 @@ void sample(const SampleOptions& options) {
   const ModelArgument argument(options.model);
   const auto file = argument.open_for_use();
   const auto& config = file.config;
-  const auto dtype = dtype_of(options, stored);
+  const auto dtype = dtype_of(options, stored, device);
   std::string choice;
   pipeline::Request request{
       .images = {}, .settings = settings_of(options, stored, config, choice), .batch_size = options.batch};
   request.images = images_of(options, stored, config);
-  const auto decoder = decoder_of(options, config, argument, dtype);
+  const auto decoder =
+      decoder_of(options, config, argument, kernels::has_bf16_products() ? dtype : at::kFloat);
   const auto columns = columns_of(options, request.images.size());
-  const int64_t side = config.input_size * (decoder ? decoder->config().downsampling() : 1);
+  const int64_t side = config.input_size * (decoder ? decoder->autoencoder.config().downsampling() : 1);
   if (!options.grid.empty()) {
     require_fitting_grid(options, static_cast<int64_t>(request.images.size()), side, columns);
   }
@@ -202,20 +225,30 @@ void sample(const SampleOptions& options) {
   Progress progress(options.quiet);
   if (!choice.empty()) progress.say(choice);
   auto model = dit::make_model(file, dtype, device);
+  pipeline::Provenance provenance{argument.name(), argument.hash(),
+                                  dtype == at::kFloat ? "float32" : "bfloat16"};
+  provenance.weights = file.weights;
+  provenance.objective = config.schedule + ":" + config.prediction;
+  provenance.experts_per_token = config.experts_per_token;
+  provenance.num_heads = config.num_heads;
+  provenance.image_size = side;
+  if (decoder) {
+    provenance.decoder_name = fs::path(options.vae).lexically_normal().filename().string();
+    provenance.decoder_hash = pipeline::model_hash(decoder->weights);
+  }
+  if (stored) warn_of_another_model(progress, stored->model, provenance, options.from.string());
+  model.pack();
   const bool stated = file.origin.empty();  // by a file of ours, which knows
   if (const auto doubt = stated ? std::nullopt : dit::probe_objective(model))
     progress.warn("warning: " + *doubt);
-  const pipeline::Provenance provenance{argument.name(), argument.hash(),
-                                        dtype == at::kFloat ? "float32" : "bfloat16"};
-  if (stored) warn_of_another_model(progress, *stored, provenance, options.from.string());
-  model.pack();
   std::optional<dit::DiffusionTransformer> weaker;
   if (request.settings.weak_experts > 0) {
     weaker.emplace(pipeline::weaker_model(model, request.settings.weak_experts));
     request.weaker = &*weaker;
   }
   std::vector<at::Tensor> kept;
-  if (!draw(options, {model, decoder ? &*decoder : nullptr}, provenance, request, records, progress, kept))
+  if (!draw(options, {model, decoder ? &decoder->autoencoder : nullptr}, provenance, request, records,
+            progress, kept))
     throw Cancelled();
 
   if (!options.grid.empty()) {

@@ -172,14 +172,15 @@ void apply(const sampler::QualityChoice& choice, pipeline::Settings& settings) {
 pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
                                const dit::ModelConfig& config, std::string& choice) {
   pipeline::Settings settings;
-  if (options.quality) {
-    const auto chosen = choose(sampler::quality_from_name(*options.quality), config);
+  const bool unusual = config.schedule != "rectified_flow";  // the defaults are for rectified flows
+  if (options.quality || (unusual && !stored)) {
+    const auto quality =
+        options.quality ? sampler::quality_from_name(*options.quality) : sampler::Quality::balanced;
+    const auto chosen = choose(quality, config);
     apply(chosen, settings);
     choice = chosen.sentence;
   } else if (stored) {
     settings = stored->settings;
-  } else if (config.schedule != "rectified_flow") {
-    apply(choose(sampler::Quality::balanced, config), settings);
   }
   const auto set = [](auto& value, const auto& given) {
     if (given) value = *given;
@@ -206,16 +207,22 @@ pipeline::Settings settings_of(const SampleOptions& options, const Stored& store
   }
   require_range("--steps", settings.steps, 1, kMaxSteps);
   require_range("--guidance-channels", settings.guidance.channels, 0, config.in_channels);
+  if (options.weak_experts) {
+    if (!config.routes_tokens())
+      throw std::invalid_argument("--weak-experts: a model of the family " + config.family +
+                                  " routes no tokens");
+    require_range("--weak-experts", *options.weak_experts, 0, config.experts_per_token);
+  }
   pipeline::steps_of(config, settings);  // throws for what the model's schedule has no use for
   sampler::validate(settings.guidance);
   return settings;
 }
 
-at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored) {
+at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored, at::Device device) {
   const std::string name = options.dtype.value_or("auto");
   const bool stored_bf16 = name == "auto" && stored && stored->model.dtype == "bfloat16";
   if (name == "bf16" || stored_bf16) {
-    if (kernels::has_bf16_products()) return at::kBFloat16;
+    if (!device.is_cpu() || kernels::has_bf16_products()) return at::kBFloat16;
     throw std::invalid_argument(
         std::string(stored_bf16 ? "the image of --from was drawn in bf16" : "--dtype bf16") +
         ": this processor has no bf16 products; choose --dtype fp32");

@@ -42,10 +42,10 @@ void add_sample_options(CLI::App& command, SampleOptions& options);
 /// How to draw, in which dtype, and what. They throw std::invalid_argument, with the near misses, for what is
 /// unknown or out of range, and io::InputError where the image of --from asks for what the model does not
 /// have.
-/// Where --quality chose, `choice` becomes a sentence that says what.
+/// Where --quality chose, or the model's objective, `choice` becomes a sentence that says what.
 pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
                                const dit::ModelConfig& config, std::string& choice);
-at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored);
+at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored, at::Device device);
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
                                        const dit::ModelConfig& config);
 
