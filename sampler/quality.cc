@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kQualityNames = {"fast", "balanced", "best"};  // by enumerator
 
+}  // namespace
+
 std::string sentence_of(Quality quality, const QualityChoice& choice) {
   const auto& g = choice.guidance;
   auto text = c10::str(kQualityNames[static_cast<std::size_t>(quality)], ": ",
@@ -22,8 +24,6 @@ std::string sentence_of(Quality quality, const QualityChoice& choice) {
   if (g.t_low != 0 || g.t_high != 1) text += c10::str(" within ", g.t_low, " .. ", g.t_high, " of the noise");
   return text;
 }
-
-}  // namespace
 
 Quality quality_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kQualityNames.size(); ++i) {

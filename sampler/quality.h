@@ -22,6 +22,9 @@ struct QualityChoice {
   std::string sentence;  // "fast: adams_bashforth, 12 steps, guidance 2 within 0.1 .. 0.9 of the noise"
 };
 
+/// The sentence for a choice, which may have been changed since.
+std::string sentence_of(Quality quality, const QualityChoice& choice);
+
 /// Throws std::invalid_argument if the prediction does not go with the schedule.
 QualityChoice choose(Quality quality, const Schedule& schedule, Prediction prediction);
 

@@ -30,8 +30,7 @@ constexpr int64_t kClasses = kSolidNames.size();
 struct Options {
   fs::path sheet, folder;
   std::string split = "train";
-  uint64_t first = 0;
-  int64_t per_class = 12, size = 64, zoom = 2, count = 100;
+  int64_t first = 0, per_class = 12, size = 64, zoom = 2, count = 100;
   bool quiet = false;
 };
 
@@ -63,7 +62,7 @@ void write_sheet(const Options& options, Split split, Progress& progress) {
   std::array<std::vector<at::Tensor>, kClasses> rows;
   for (int64_t done = 0; done < n; done += kAtATime) {
     if (interrupted()) throw Cancelled();
-    const uint64_t first = options.first + static_cast<uint64_t>(done);
+    const uint64_t first = static_cast<uint64_t>(options.first) + static_cast<uint64_t>(done);
     const auto images = render(split, first, std::min(kAtATime, n - done), options.size);
     for (size_t i = 0; i < images.size(); ++i)
       rows[static_cast<size_t>(train::solid_class(split, first + i))].push_back(images[i]);
@@ -79,7 +78,7 @@ void export_images(const Options& options, Split split, Progress& progress) {
   create_folder(options.folder);
   const auto start = std::chrono::steady_clock::now();
   for (int64_t done = 0; done < options.count; done += kAtATime) {
-    const uint64_t first = options.first + static_cast<uint64_t>(done);
+    const uint64_t first = static_cast<uint64_t>(options.first) + static_cast<uint64_t>(done);
     const auto images = render(split, first, std::min(kAtATime, options.count - done), options.size);
     for (size_t i = 0; i < images.size(); ++i) {
       if (interrupted()) throw Cancelled();
@@ -105,6 +104,7 @@ void dataset(const Options& options) {
   require_range("--per-class", options.per_class, 1, 400);
   require_range("--zoom", options.zoom, 1, 64);
   require_range("--count", options.count, 1, 10'000'000);
+  require_range("--first", options.first, 0, INT64_MAX / 2);
   if (options.sheet.empty() && options.folder.empty())
     throw std::invalid_argument("nothing to write: add --sheet or --export");
   if (!options.sheet.empty()) {

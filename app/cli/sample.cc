@@ -1,5 +1,6 @@
 // switchyard sample: draws images.
 #include <ATen/ATen.h>
+#include <c10/util/StringUtil.h>
 
 #include <chrono>
 #include <cmath>
@@ -57,6 +58,12 @@ fs::path file_of(const SampleOptions& options, const dit::ModelConfig& config, c
   return options.out / (class_file_name(config, image.label) + number);
 }
 
+// Files that need not be there yet: "grid.png" is "./grid.png".
+bool same_place(const fs::path& a, const fs::path& b) {
+  return !a.empty() && !b.empty() &&
+         fs::weakly_canonical(fs::absolute(a)) == fs::weakly_canonical(fs::absolute(b));
+}
+
 void require_writable_outputs(const SampleOptions& options, const dit::ModelConfig& config,
                               const pipeline::Request& request) {
   const auto require_not_the_source = [&](const fs::path& file) {
@@ -67,43 +74,49 @@ void require_writable_outputs(const SampleOptions& options, const dit::ModelConf
   };
   require_not_the_source(options.grid);
   require_not_the_source(options.map);
-  if (!options.grid.empty() && fs::weakly_canonical(options.grid) == fs::weakly_canonical(options.map)) {
+  if (same_place(options.grid, options.map)) {
     throw std::invalid_argument("--grid and --map name the same file, " + options.grid.string());
+  }
+  if (!options.no_images) {
+    for (const auto& image : request.images) {
+      const auto file = file_of(options, config, image);
+      if (same_place(file, options.grid) || same_place(file, options.map))
+        throw std::invalid_argument("--grid or --map would overwrite an image of this run, " + file.string());
+    }
+    create_folder(options.out);  // first: the others may lie in it
   }
   if (!options.grid.empty()) require_writable("--grid", options.grid, ".png");
   if (!options.map.empty()) require_writable("--map", options.map, ".png");
   if (!options.routing.empty()) require_writable("--routing", options.routing, ".npz");
   if (options.no_images) return;
-  create_folder(options.out);
   if (!options.from.empty()) {
     for (const auto& image : request.images) require_not_the_source(file_of(options, config, image));
   }
   require_writable("--out", file_of(options, config, request.images.front()), ".png");
 }
 
-// What differs from how the image of --from was drawn. Images of version 1 do not say all of it.
+void warn_of_a_difference(Progress& progress, const std::string& from, const std::string& what,
+                          const std::string& then, const std::string& now) {
+  progress.warn("warning: " + from + " was drawn by " + what + " " + then + ", this is " + now +
+                ": the pixels will differ");
+}
+
+// What differs from how the image of --from was drawn, but for the decoder. Images of version 1 do not say
+// all of it.
 void warn_of_another_model(Progress& progress, const pipeline::Provenance& stored,
                            const pipeline::Provenance& model, const std::string& from) {
-  const auto warn = [&](const std::string& what, const std::string& then, const std::string& now) {
-    progress.warn("warning: " + from + " was drawn by " + what + " " + then + ", this is " + now +
-                  ": the pixels will differ");
+  const auto compare = [&](const std::string& what, const auto& then, const auto& now) {
+    if (then != now) warn_of_a_difference(progress, from, what, c10::str(then), c10::str(now));
   };
-  if (stored.model_hash != model.model_hash)
-    warn("model", stored.model_name + " (" + stored.model_hash + ")",
-         model.model_name + " (" + model.model_hash + ")");
+  if (stored.model_hash != model.model_hash) {
+    warn_of_a_difference(progress, from, "model", stored.model_name + " (" + stored.model_hash + ")",
+                         model.model_name + " (" + model.model_hash + ")");
+  }
   if (stored.objective.empty()) return;
-  if (stored.weights != model.weights) warn("weights", stored.weights, model.weights);
-  if (stored.objective != model.objective) warn("objective", stored.objective, model.objective);
-  if (stored.experts_per_token != model.experts_per_token) {
-    warn("experts per token", std::to_string(stored.experts_per_token),
-         std::to_string(model.experts_per_token));
-  }
-  if (stored.num_heads != model.num_heads)
-    warn("a number of heads of", std::to_string(stored.num_heads), std::to_string(model.num_heads));
-  if (stored.decoder_hash != model.decoder_hash) {
-    warn("decoder", stored.decoder_name + " (" + stored.decoder_hash + ")",
-         model.decoder_name + " (" + model.decoder_hash + ")");
-  }
+  compare("weights", stored.weights, model.weights);
+  compare("objective", stored.objective, model.objective);
+  compare("experts per token", stored.experts_per_token, model.experts_per_token);
+  compare("attention heads", stored.num_heads, model.num_heads);
 }
 
 // The decoder that --vae names, for a model that draws latents.
@@ -208,6 +221,14 @@ void sample(const SampleOptions& options) {
   const auto file = argument.open_for_use();
   const auto& config = file.config;
   const auto dtype = dtype_of(options, stored, device);
+  Progress progress(options.quiet);
+  pipeline::Provenance provenance{argument.name(), argument.hash(),
+                                  dtype == at::kFloat ? "float32" : "bfloat16"};
+  provenance.weights = file.weights;
+  provenance.objective = config.schedule + ":" + config.prediction;
+  provenance.experts_per_token = config.experts_per_token;
+  provenance.num_heads = config.num_heads;
+  if (stored) warn_of_another_model(progress, stored->model, provenance, options.from.string());
   std::string choice;
   pipeline::Request request{
       .images = {}, .settings = settings_of(options, stored, config, choice), .batch_size = options.batch};
@@ -222,22 +243,22 @@ void sample(const SampleOptions& options) {
   auto records = records_of(options, config, request);
   require_writable_outputs(options, config, request);
 
-  Progress progress(options.quiet);
   if (!choice.empty()) progress.say(choice);
   auto model = dit::make_model(file, dtype, device);
-  pipeline::Provenance provenance{argument.name(), argument.hash(),
-                                  dtype == at::kFloat ? "float32" : "bfloat16"};
-  provenance.weights = file.weights;
-  provenance.objective = config.schedule + ":" + config.prediction;
-  provenance.experts_per_token = config.experts_per_token;
-  provenance.num_heads = config.num_heads;
   provenance.image_size = side;
   if (decoder) {
     provenance.decoder_name = fs::path(options.vae).lexically_normal().filename().string();
     provenance.decoder_hash = pipeline::model_hash(decoder->weights);
+    if (stored && stored->model.decoder_hash != provenance.decoder_hash) {
+      warn_of_a_difference(progress, options.from.string(), "decoder", stored->model.decoder_name,
+                           provenance.decoder_name);
+    }
   }
-  if (stored) warn_of_another_model(progress, stored->model, provenance, options.from.string());
   model.pack();
+  if (file.format == "Switchyard" &&
+      (file.origin.contains("schedule") || file.origin.contains("prediction"))) {
+    progress.warn("warning: the file states another objective than --objective " + options.model.objective);
+  }
   const bool stated = file.origin.empty();  // by a file of ours, which knows
   if (const auto doubt = stated ? std::nullopt : dit::probe_objective(model))
     progress.warn("warning: " + *doubt);

@@ -172,13 +172,11 @@ void apply(const sampler::QualityChoice& choice, pipeline::Settings& settings) {
 pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
                                const dit::ModelConfig& config, std::string& choice) {
   pipeline::Settings settings;
+  std::optional<sampler::Quality> quality;
   const bool unusual = config.schedule != "rectified_flow";  // the defaults are for rectified flows
   if (options.quality || (unusual && !stored)) {
-    const auto quality =
-        options.quality ? sampler::quality_from_name(*options.quality) : sampler::Quality::balanced;
-    const auto chosen = choose(quality, config);
-    apply(chosen, settings);
-    choice = chosen.sentence;
+    quality = options.quality ? sampler::quality_from_name(*options.quality) : sampler::Quality::balanced;
+    apply(choose(*quality, config), settings);
   } else if (stored) {
     settings = stored->settings;
   }
@@ -215,6 +213,12 @@ pipeline::Settings settings_of(const SampleOptions& options, const Stored& store
   }
   pipeline::steps_of(config, settings);  // throws for what the model's schedule has no use for
   sampler::validate(settings.guidance);
+  if (quality) {  // as it was chosen, but for what is given here
+    choice = sentence_of(*quality, {.solver = {.solver = settings.solver},
+                                    .grid = {.steps = settings.steps, .spacing = settings.spacing},
+                                    .guidance = settings.guidance,
+                                    .sentence = {}});
+  }
   return settings;
 }
 

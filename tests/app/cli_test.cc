@@ -112,6 +112,11 @@ const UsageCase kUsageCases[] = {
      {"train", "--preset", "tiny", "--out", "run", "--start-from", "none.safetensors"},
      3,
      "none.safetensors: No such file"},
+    {"dataset_from_a_negative_image",
+     {"dataset", "--sheet", "s.png", "--first", "-1"},
+     2,
+     "--first: expected 0"},
+    {"weak_experts_out_of_range", {"sample", "--weak-experts", "3"}, 2, "--weak-experts: expected 0 .. 2"},
     {"dataset_of_nothing", {"dataset"}, 2, "--sheet or --export"},
     {"unknown_split",
      {"dataset", "--sheet", "s.png", "--split", "vlidation"},
@@ -268,6 +273,34 @@ TEST_F(Cli, TheImageOfFromIsNotOverwritten) {
       start({"sample", "--model", TinyRun::model(), "--from", "cube-0000.png", "--steps", "3"});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_TRUE(io::contains(outcome.err, "cube-0000.png: choose another name"));
+}
+
+TEST_F(Cli, GridMayLieInTheFolderThatIsMade) {
+  const auto outcome = start({"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2",
+                              "--out", "new", "--grid", "new/grid.png"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(written(), (std::vector<std::string>{"new/cube-0000.png", "new/grid.png"}));
+}
+
+TEST_F(Cli, GridDoesNotReplaceAnImageOfTheRun) {
+  const auto outcome =
+      start({"sample", "--model", TinyRun::model(), "--class", "cube", "--grid", "cube-0000.png"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(io::contains(outcome.err, "would overwrite an image of this run"));
+}
+
+TEST_F(Cli, QualitySaysWhatIsDone) {
+  const auto outcome =
+      start({"sample", "--model", TinyRun::model(), "--class", "cube", "--quality", "fast", "--steps", "3"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_TRUE(io::contains(outcome.err, "fast: adams_bashforth, 3 steps")) << outcome.err;
+}
+
+TEST_F(Cli, ObjectiveThatContradictsAFileOfOursIsDoubted) {
+  const auto outcome = start(
+      {"sample", "--model", TinyRun::model(), "--class", "cube", "--objective", "cosine", "--steps", "3"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(io::contains(outcome.err, "warning: the file states another objective")) << outcome.err;
 }
 
 TEST_F(Cli, ForeignPngIsNoSourceForFrom) {

@@ -44,6 +44,25 @@ TEST_F(OfficialModels, ImageComesOutOfLatentsThroughTheVae) {
   EXPECT_TRUE(at::equal(pixels("class-3-0000.png"), pixels("again/class-3-0000.png")));
 }
 
+// Each of these changes the pixels though the model file is the same.
+TEST_F(OfficialModels, FromWarnsOfWhatTheFileDoesNotSay) {
+  const Arguments usual = {"--vae", kVae, "--experts-per-token", "2"};
+  ASSERT_EQ(sample(kMoe, usual).code, 0);
+  const std::pair<const char*, Arguments> others[] = {
+      {"weights ema, this is model", {"--vae", kVae, "--weights", "model"}},
+      {"experts per token 2, this is 1", {"--vae", kVae, "--experts-per-token", "1"}},
+      {"objective linear:noise_and_variance, this is cosine", {"--vae", kVae, "--objective", "cosine"}},
+      {"decoder legacy, this is current", {"--vae", kFixtures + "/vae/current"}},
+  };
+  for (const auto& [warning, options] : others) {
+    auto again = options;
+    again.insert(again.end(), {"--from", "class-3-0000.png", "--out", "again"});
+    const auto outcome = sample(kMoe, again);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(io::contains(outcome.err, warning)) << outcome.err;
+  }
+}
+
 TEST_F(OfficialModels, BothVaeFilesGiveTheSameImage) {
   ASSERT_EQ(sample(kMoe, {"--vae", kVae, "--out", "safetensors"}).code, 0);
   ASSERT_EQ(sample(kMoe, {"--vae", kVae + "/diffusion_pytorch_model.bin", "--out", "bin"}).code, 0);

@@ -167,6 +167,22 @@ TEST_F(Checkpoint, TensorsAreCheckedWithoutMakingTheModel) {
   EXPECT_TRUE(contains(message_of<io::InputError>([&] { require_fitting_tensors(opened); }), "surplus"));
 }
 
+TEST_F(Checkpoint, TensorsThatRepeatAFewBytesAreRefused) {
+  auto config = small_config();
+  config.hidden_size = 256;
+  auto model = random_model(config);
+  save_model(file("model.safetensors"), model, "{}");
+  auto opened = open_model(file("model.safetensors"));
+  const auto one = at::ones({1});
+  for (auto& [name, tensor] : opened.tensors) tensor = one.expand(tensor.sizes());
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { make_model(opened); }), "repeat each other's bytes"));
+}
+
+TEST_F(Checkpoint, TrainingRecordMustBeAnObject) {
+  EXPECT_TRUE(
+      contains(message_for([](auto&, auto& json) { json["training"] = 5; }), "training record is number"));
+}
+
 TEST_F(Checkpoint, OtherVersionsAreNamed) {
   for (const auto& version : nlohmann::json::parse(R"([2, 0, "1", null, []])")) {
     EXPECT_TRUE(contains(message_for([&](auto&, auto& json) { json["version"] = version; }),

@@ -124,6 +124,8 @@ TEST(OfficialCheckpoint, ExpertsPerTokenAreSaidOrAssumed) {
   const auto stored = infer_config(tensors, json::parse(R"({"num_experts_per_tok": 3})"), {}, "file");
   EXPECT_EQ(stored.config.experts_per_token, 3);
   EXPECT_EQ(stored.origin.at("experts_per_token"), Origin::arguments);
+  const auto impossible = infer_config(tensors, {{"num_experts_per_tok", 50}}, {}, "file");
+  EXPECT_EQ(impossible.origin.at("experts_per_token"), Origin::published) << "it contradicts the tensors";
 }
 
 TEST(OfficialCheckpoint, HeadsOfPublishedWidthsAreKnownOthersGuessed) {

@@ -92,6 +92,15 @@ TEST_P(ModulateOnDevice, EqualsTheDefinition) {
   }
 }
 
+TEST(Modulate, LargeMeansKeepTheVariance) {
+  for (const int64_t width : {16, 20, 33, 36}) {
+    const auto x = random({1, 5, width}, 9) + 1000, shift = at::zeros({1, width}),
+               scale = at::zeros({1, width});
+    const auto expected = modulated_layer_norm_definition(converted({x, shift, scale}, at::kDouble));
+    EXPECT_TRUE(near(modulated_layer_norm(x, shift, scale), expected, 1e-3)) << width;
+  }
+}
+
 // d sum(w * y) / d input by central differences of the definition.
 TEST(Modulate, GradientEqualsFiniteDifferences) {
   constexpr double kStep = 1e-5;

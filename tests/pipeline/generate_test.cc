@@ -268,6 +268,19 @@ TEST_F(Generate, SecondHalfOfAutoguidanceIsTheWeakerModel) {
   EXPECT_FALSE(at::equal(guided[0], pixels_of(strong, unguided)[0]));
 }
 
+// A file may hold other positions than the computed ones.
+TEST_F(Generate, WeakerModelHasTheModelsPositions) {
+  const at::NoGradGuard no_grad;
+  auto strong = random_model();
+  strong.state_dict().at("pos_embed").normal_(0.0, 1.0, at::detail::createCPUGenerator(9));
+  const auto same = weaker_model(strong, strong.config().experts_per_token);
+  auto request = request_of(1, 2), unguided = request;
+  request.settings.weak_experts = strong.config().experts_per_token;
+  request.weaker = &same;
+  unguided.settings.guidance.scale = 1;
+  expect_equal(pixels_of(strong, request), pixels_of(strong, unguided));
+}
+
 TEST_F(Generate, EverySolverOfRectifiedFlowsRuns) {
   for (const auto name : sampler::solver_names()) {
     const auto solver = sampler::solver_from_name(name);
