@@ -45,8 +45,8 @@ class RoutingRecord {
 
   // Halves: 0 with the class, 1 without (the unconditional half of guidance). Choices: k of them, the
   // strongest first.
-  at::Tensor experts;  // [images, steps, layers, 2, T, k] (T is 1 for timesteps) uint8, 255 where not
-                       // evaluated; int16 and -1 above 255 experts
+  at::Tensor experts;       // [images, steps, layers, 2, T, k] (T is 1 for timesteps) uint8, 255 where not
+                            // evaluated; int16 and -1 above 255 experts
   at::Tensor gate_weights;  // the same shape, fp16; 0 where not evaluated
   at::Tensor evaluated;     // [images, steps, 2] bool: false where guidance was off, or cancelled before
   at::Tensor times;   // [steps] fp64: where each step begins, 1 (noise) falling towards 0: t of a rectified

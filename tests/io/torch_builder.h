@@ -27,7 +27,8 @@ std::string dict(const std::vector<std::pair<std::string, std::string>>& items);
 std::string reduce(const std::string& callee, const std::vector<std::string>& arguments);
 std::string ordered_dict();
 
-// A storage by its persistent id, such as storage("FloatStorage", "0", 24); the legacy format's ends with None.
+// A storage by its persistent id, such as storage("FloatStorage", "0", 24); the legacy format's ends with
+// None.
 std::string storage(std::string_view type, std::string_view key, std::int64_t count, bool legacy = false);
 std::string tensor(const std::string& storage, std::int64_t offset, const std::vector<std::int64_t>& sizes,
                    const std::vector<std::int64_t>& strides);
