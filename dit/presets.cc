@@ -95,6 +95,19 @@ ModelConfig tiny() {
   return config;
 }
 
+// The combination that nobody has published: timesteps pick what a block works on, tokens who works on it.
+ModelConfig tiny_switch() {
+  auto config = tiny();
+  config.family = "switch-dit-moe";
+  config.block_router = "timestep_experts";
+  config.timestep_experts = 3;
+  config.experts_per_timestep = 2;
+  config.schedule = "cosine";
+  config.prediction = "noise";
+  config.time_scale = 1;
+  return config;
+}
+
 struct Preset {
   std::string_view name;
   ModelConfig (*make)();
@@ -103,6 +116,7 @@ struct Preset {
 constexpr std::array kPresets = {
     Preset{"solids", solids},
     Preset{"tiny", tiny},
+    Preset{"tiny-switch-dit-moe", tiny_switch},
     Preset{"dit-s/2", [] { return dense(kS, 2); }},
     Preset{"dit-s/4", [] { return dense(kS, 4); }},
     Preset{"dit-s/8", [] { return dense(kS, 8); }},

@@ -2,6 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+
+#include "dit/timestep_experts.h"
+#include "train/diffusion_objective.h"
+#include "train/prior_loss.h"
 
 namespace switchyard::train {
 
@@ -11,33 +16,90 @@ at::Tensor flow_loss_per_image(bool predicts_clean_image, const at::Tensor& outp
   return (output - images).square().mean({1, 2, 3}) / t.clamp_min(min_time).square();
 }
 
+namespace {
+
+// What the routers of one forward did, as far as the losses ask.
+struct Routed {
+  at::Tensor balance;  // sum over the layers; undefined where no tokens are routed
+  std::vector<at::Tensor> timestep_probabilities;           // per layer [N, E]
+  std::vector<at::Tensor> token_choices, timestep_choices;  // per layer [E] int64
+
+  dit::RoutingObserver observer(const dit::ModelConfig& config) {
+    const auto count = [](const kernels::Routing& routing) {
+      return at::bincount(routing.experts.flatten(), {}, routing.probabilities.size(1));
+    };
+    dit::RoutingObserver observe;
+    if (config.routes_tokens()) {
+      observe.tokens = [this, count](int64_t, const kernels::Routing& routing) {
+        const auto layer = kernels::balance_loss(routing);
+        balance = balance.defined() ? balance + layer : layer;
+        token_choices.push_back(count(routing));
+      };
+    }
+    if (config.routes_timesteps()) {
+      observe.timesteps = [this, count](int64_t, const kernels::Routing& routing) {
+        timestep_probabilities.push_back(routing.probabilities);
+        timestep_choices.push_back(count(routing));
+      };
+    }
+    return observe;
+  }
+};
+
+// Which expert plays which window is chosen anew at every step, for the routers as they are.
+at::Tensor prior_of(const dit::DiffusionTransformer& model, const Routed& routed, const at::Tensor& t,
+                    const at::Generator& generator) {
+  const auto windows = dit::prior_windows(model.config());
+  PriorMatch match;
+  {
+    const at::NoGradGuard no_grad;
+    match = match_prior(model.timestep_routing(), windows, generator);
+  }
+  return prior_loss(routed.timestep_probabilities, t, windows, match);
+}
+
+}  // namespace
+
 ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& images,
                      const at::Tensor& labels, uint64_t draw_seed, const Recipe& recipe) {
   const auto& config = model.config();
   const auto generator = at::detail::createCPUGenerator(draw_seed);
   const int64_t n = images.size(0);
-  const auto t = at::sigmoid(at::randn({n}, generator) * recipe.time_scale + recipe.time_location);
+  const bool is_flow = config.schedule == "rectified_flow";
+  const auto times = at::sigmoid(at::randn({n}, generator) * recipe.time_scale + recipe.time_location);
   const auto dropped = at::rand({n}, generator) < recipe.class_dropout;
-  const auto noise = at::randn(images.sizes(), generator).to(images.device());
-  const auto t_image = t.to(images.device()).view({n, 1, 1, 1});
-  const auto noisy = (1 - t_image) * images + t_image * noise;
   const auto condition = labels.masked_fill(dropped, config.null_class()).to(images.device());
 
+  NoisyImages shown;
+  if (is_flow) {
+    shown.noise = at::randn(images.sizes(), generator).to(images.device());
+    shown.t = times.to(images.device());
+    const auto t_image = shown.t.view({n, 1, 1, 1});
+    shown.x_t = (1 - t_image) * images + t_image * shown.noise;
+  } else {
+    shown = diffuse(config, images, generator);
+  }
+  Routed routed;
+  const auto output = model.forward(shown.x_t, shown.t, condition, routed.observer(config));
+  const auto per_image = is_flow ? flow_loss_per_image(config.prediction == "clean_image",
+                                                       output.narrow(1, 0, config.in_channels), images,
+                                                       shown.noise, shown.t, recipe.min_time)
+                                 : diffusion_loss_per_image(config, output, images, shown);
+  const auto flow = per_image.mean();
+
   ShardLoss loss;
-  at::Tensor balance;
-  const auto output =
-      model.forward(noisy, t.to(images.device()), condition, [&](int64_t, const kernels::Routing& routing) {
-        const auto layer = kernels::balance_loss(routing);
-        balance = balance.defined() ? balance + layer : layer;
-        loss.expert_choices.push_back(at::bincount(routing.experts.flatten(), {}, config.num_experts));
-      });
-  const auto flow =
-      flow_loss_per_image(config.prediction == "clean_image", output.narrow(1, 0, config.in_channels), images,
-                          noise, t.to(images.device()), recipe.min_time)
-          .mean();
-  loss.total = flow + recipe.balance_weight * balance;
+  loss.total = flow;
   loss.flow = flow.item<double>();
-  loss.balance = balance.item<double>() / static_cast<double>(config.depth);
+  if (routed.balance.defined()) {
+    loss.total = loss.total + recipe.balance_weight * routed.balance;
+    loss.balance = routed.balance.item<double>() / static_cast<double>(config.depth);
+  }
+  if (config.routes_timesteps()) {
+    const auto prior = prior_of(model, routed, shown.t, generator);
+    loss.total = loss.total + prior;
+    loss.prior = prior.item<double>();
+  }
+  loss.expert_choices = config.routes_tokens() ? routed.token_choices : routed.timestep_choices;
   return loss;
 }
 

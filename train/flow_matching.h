@@ -1,10 +1,16 @@
-// The training loss of one shard: flow matching with class dropout and load balance.
+// The training loss of one shard: the model's objective with class dropout, load balance and diffusion prior.
 //
-//   z_t = (1 - t) x + t noise,  t = sigmoid(location + scale n)          (Esser et al. 2024, logit-normal
-//   times) velocity prediction:     mean |v_theta - (noise - x)|^2               (Lipman et al. 2022; the
-//   official DiT-MoE loss) clean-image prediction:  mean |(x_theta - x) / max(t, min_time)|^2    (Li and He
-//   2025, the velocity loss of x-prediction)
-//   + balance_weight * sum over the layers of E sum_e f_e P_e
+//   rectified flow      z_t = (1 - t) x + t noise, t = sigmoid(location + scale n), logit-normal (Esser et
+//   al. 2024)
+//     velocity          mean |v_theta - (noise - x)|^2     (Lipman et al. 2022; the official DiT-MoE loss)
+//
+//     clean image       mean |(x_theta - x) / max(t, min_time)|^2, the velocity loss of x-prediction
+//                       (Li and He 2025)
+//
+//   discrete schedules  see diffusion_objective.h
+//
+//   + balance_weight * sum over the layers of E sum_e f_e P_e, of models that route tokens
+//   + the diffusion prior (prior_loss.h), of models that route timesteps
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,10 +24,12 @@
 namespace switchyard::train {
 
 struct ShardLoss {
-  at::Tensor total;                        // scalar with gradient: flow + balance_weight * balance
-  double flow = 0;                         // the flow-matching loss alone
-  double balance = 0;                      // mean over the layers of E sum_e f_e P_e; 1 is balanced
-  std::vector<at::Tensor> expert_choices;  // per layer [E] int64: how many choices each expert got
+  at::Tensor total;    // scalar with gradient: flow + balance_weight * balance + prior
+  double flow = 0;     // the objective's loss alone
+  double balance = 0;  // mean over the layers of E sum_e f_e P_e; 1 is balanced; 0 where no tokens are routed
+  double prior = 0;    // the diffusion prior's loss; 0 where no timesteps are routed
+  std::vector<at::Tensor> expert_choices;  // per layer [E] int64: how many choices each expert got, of the
+                                           // tokens' router or, where there is none, of the timesteps'
 };
 
 /// The flow-matching loss per image, [N], of an output at given noisy images; all fp32.

@@ -23,8 +23,8 @@ void Recipe::validate() const {
   require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(kSolidNames.size()),
           "model must draw RGB images of the " + std::to_string(kSolidNames.size()) + " solids, \"" + model +
               "\" does not");
-  require(config.schedule == "rectified_flow" && config.routes_tokens(),
-          "model must be a rectified flow whose tokens are routed to experts, \"" + model + "\" is not");
+  require(config.routes_tokens() || config.routes_timesteps(),
+          "model must route tokens or timesteps to experts, \"" + model + "\" does not");
   in_range("images", static_cast<double>(images), 1, 1e12);
   in_range("batch_size", static_cast<double>(batch_size), 1, 65536);
   require(

@@ -286,13 +286,14 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
 
   const auto config = model_config(recipe);
   TrainingState state(recipe, options.device);
-  Window window(config.depth, config.num_experts);
+  const int64_t experts = config.routes_tokens() ? config.num_experts : config.timestep_experts;
+  Window window(config.depth, experts);
   if (std::filesystem::exists(checkpoint_path)) {
     state.load(checkpoint_path, window.sums());
   } else if (!options.start_from.empty()) {
     state.start_from(options.start_from);
   }
-  TrainingLog log(options.directory / "log.csv", state.step(), config.depth, config.num_experts);
+  TrainingLog log(options.directory / "log.csv", state.step(), config.depth, experts);
 
   const auto save = [&] {
     state.save(checkpoint_path, window.sums());

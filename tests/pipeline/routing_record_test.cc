@@ -106,6 +106,27 @@ struct Width {
   int64_t unseen;
 };
 
+TEST(RoutingRecord, KeepsBothRoutersOfACombinedModelApart) {
+  dit::DiffusionTransformer model(dit::preset("tiny-switch-dit-moe"));
+  dit::initialize(model, 1);
+  const auto& c = model.config();
+  const auto drawn = request(2, 3);
+  RoutingRecord tokens(c, drawn), timesteps(c, drawn, Router::timesteps);
+  ASSERT_EQ(tokens.router(), Router::tokens);
+  Observer observer;
+  observer.routing = [&](const LayerRouting& routing) {
+    tokens.add(routing);
+    timesteps.add(routing);
+    return true;
+  };
+  ASSERT_TRUE(generate(model, drawn, observer));
+  EXPECT_EQ(tokens.experts.sizes().slice(2), (at::IntArrayRef{c.depth, 2, c.tokens(), c.experts_per_token}));
+  EXPECT_EQ(timesteps.experts.sizes().slice(2), (at::IntArrayRef{c.depth, 2, 1, c.experts_per_timestep}));
+  EXPECT_TRUE(tokens.evaluated.all().item<bool>() && timesteps.evaluated.all().item<bool>());
+  EXPECT_LT(timesteps.experts.max().item<int64_t>(), c.timestep_experts);
+  EXPECT_TRUE(at::equal(timesteps.experts[0], timesteps.experts[1])) << "the timestep alone decides";
+}
+
 TEST(RoutingRecord, UsesTheNarrowestIndex) {
   for (const auto& [experts, dtype, unseen] : {Width{255, at::kByte, 255}, Width{256, at::kShort, -1}}) {
     dit::ModelConfig config;

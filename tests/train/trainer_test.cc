@@ -61,6 +61,26 @@ TEST_F(TrainerTest, LossFalls) {
   EXPECT_LT(last, 0.8 * first);
 }
 
+TEST_F(TrainerTest, TrainsARouterOfTimestepsOverExpertsOfTokens) {
+  recipe_.model = "tiny-switch-dit-moe";
+  recipe_.images = 800;
+  double first = 0, last = 0;
+  auto options = this->options("run");
+  options.steps_per_row = 20;
+  train(recipe_, options, [&](const Progress& p) {
+    if (p.step == 20) first = p.loss;
+    if (p.step == 100) last = p.loss;
+    return true;
+  });
+  EXPECT_LT(last, 0.9 * first);
+  auto before = dit::DiffusionTransformer(dit::preset(recipe_.model));
+  dit::initialize(before, recipe_.seed);
+  const auto file = dit::open_model(root_ / "run" / "model.safetensors");
+  for (const char* name : {"routers.0.f_gate.1.weight", "routers.1.experts.w", "blocks.0.moe.gate.weight"})
+    EXPECT_FALSE(at::allclose(file.tensors.at(name).to(at::kFloat), before.state_dict().at(name), 1e-2, 1e-3))
+        << name;
+}
+
 TEST_F(TrainerTest, ModelFileSaysHowItWasTrained) {
   train(recipe_, options("run"));
   const auto file = dit::open_model(root_ / "run" / "model.safetensors");
