@@ -14,21 +14,13 @@
 #include <functional>
 
 #include "dit/transformer.h"
+#include "timing.h"
 
 namespace {
 
 using namespace switchyard;
 
-double seconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
+using timing::median, timing::seconds;
 
 // Multiply-adds count as two; what one image's tokens pass through, both guidance halves apart.
 double forward_flop(const dit::ModelConfig& c) {

@@ -17,22 +17,14 @@
 #include <functional>
 #include <vector>
 
+#include "timing.h"
 #include "vae/autoencoder.h"
 
 namespace {
 
 using namespace switchyard;
 
-double seconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
+using timing::median, timing::seconds;
 
 vae::Autoencoder random_autoencoder(at::ScalarType dtype, at::MemoryFormat format) {
   const auto generator = at::detail::createCPUGenerator(0);

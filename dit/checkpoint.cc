@@ -3,9 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <sstream>
-
 #include "io/error.h"
+#include "io/tensor_problems.h"
 #include "io/text.h"
 
 namespace switchyard::dit {
@@ -19,12 +18,6 @@ std::string replaced(std::string name, std::string_view from, std::string_view t
 // flash_attn's key style -> timm's, which is ours.
 std::string canonical_name(const std::string& name) {
   return replaced(replaced(name, ".attn.Wqkv.", ".attn.qkv."), ".attn.out_proj.", ".attn.proj.");
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 }  // namespace
@@ -45,8 +38,8 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
     if (found == given.end()) {
       problems.push_back(name + " is missing");
     } else if (found->second.sizes() != target.sizes()) {
-      problems.push_back(name + " has shape " + shape_text(found->second.sizes()) + ", expected " +
-                         shape_text(target.sizes()));
+      problems.push_back(name + " has shape " + io::shape_text(found->second.sizes()) + ", expected " +
+                         io::shape_text(target.sizes()));
     } else if (!found->second.is_floating_point()) {
       problems.push_back(name + " holds " + toString(found->second.scalar_type()) +
                          ", expected a float type");
@@ -65,13 +58,7 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
       problems.push_back(name + " is not what the configuration gives");
     }
   }
-  if (problems.empty()) return;
-
-  constexpr size_t kShown = 10;
-  std::string message = source + ": its tensors do not fit the model's configuration:";
-  for (size_t i = 0; i < std::min(problems.size(), kShown); ++i) message += "\n  " + problems[i];
-  if (problems.size() > kShown) message += "\n  and " + std::to_string(problems.size() - kShown) + " more";
-  throw io::InputError(message);
+  if (!problems.empty()) io::refuse_tensors(source, "the model's", problems);
 }
 
 void require_numbers_for(const ModelConfig& config, const std::map<std::string, at::Tensor>& tensors,

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <sstream>
 
-#include "dit/checkpoint.h"
 #include "dit/imagenet_classes.h"
 #include "dit/task_masks.h"
 #include "io/error.h"
@@ -305,16 +304,6 @@ std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::stri
 InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
                             const CheckpointHints& hints, const std::string& source) {
   return Inference(tensors, arguments, hints, source).run();
-}
-
-OfficialModel load_official(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
-                            const CheckpointHints& hints, const std::string& source, at::ScalarType dtype) {
-  const auto named = without_module_prefix(tensors);
-  auto inferred = infer_config(named, arguments, hints, source);
-  require_numbers_for(inferred.config, named, source);
-  DiffusionTransformer model(inferred.config, at::TensorOptions().dtype(dtype));
-  load_state(model, named, source);
-  return {std::move(model), std::move(inferred)};
 }
 
 }  // namespace switchyard::dit

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "dit/transformer.h"
+#include "dit/config.h"
 
 namespace switchyard::dit {
 
@@ -46,17 +46,5 @@ std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::stri
 /// first tensor that is missing or of an impossible shape, or the field whose value is impossible.
 InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
                             const CheckpointHints& hints, const std::string& source);
-
-struct OfficialModel {
-  DiffusionTransformer model;
-  InferredConfig inferred;
-};
-
-/// The model of a checkpoint, on the CPU, computing in `dtype`. Throws io::InputError as infer_config and
-/// load_state do (missing, surplus and wrongly shaped tensors, at most ten and a count); nothing larger than
-/// the tensors is allocated.
-OfficialModel load_official(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
-                            const CheckpointHints& hints, const std::string& source,
-                            at::ScalarType dtype = at::kFloat);
 
 }  // namespace switchyard::dit

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <vector>
 
 #include "io/error.h"
@@ -13,6 +12,7 @@
 #include "io/mapped_file.h"
 #include "io/own_bytes.h"
 #include "io/safetensors.h"
+#include "io/tensor_problems.h"
 #include "io/text.h"
 #include "io/torch_file.h"
 
@@ -34,20 +34,6 @@ std::string canonical_name(const std::string& name) {
       return std::string(name).replace(at, old.size(), now);
   }
   return name;
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
-}
-
-[[noreturn]] void fail(const std::string& source, const std::vector<std::string>& problems) {
-  constexpr size_t kShown = 10;
-  std::string message = source + ": its tensors do not fit the autoencoder's configuration:";
-  for (size_t i = 0; i < std::min(problems.size(), kShown); ++i) message += "\n  " + problems[i];
-  if (problems.size() > kShown) message += "\n  and " + std::to_string(problems.size() - kShown) + " more";
-  throw io::InputError(message);
 }
 
 Tensors canonical_tensors(const Tensors& tensors, std::vector<std::string>& problems) {
@@ -130,8 +116,8 @@ Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, co
     }
     const auto tensor = as_matrix(found->second, shape);
     if (tensor.sizes() != shape) {
-      problems.push_back(name + " has shape " + shape_text(found->second.sizes()) + ", expected " +
-                         shape_text(shape));
+      problems.push_back(name + " has shape " + io::shape_text(found->second.sizes()) + ", expected " +
+                         io::shape_text(shape));
     } else if (!tensor.is_floating_point()) {
       problems.push_back(name + " holds " + toString(tensor.scalar_type()) + ", expected a float type");
     }
@@ -141,7 +127,7 @@ Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, co
   for (const auto& [name, tensor] : given) {
     if (!fitting.contains(name)) problems.push_back(io::quote(name) + " is not part of this autoencoder");
   }
-  if (!problems.empty()) fail(source, problems);
+  if (!problems.empty()) io::refuse_tensors(source, "the autoencoder\'s", problems);
   io::require_own_bytes(fitting, source);
   // Copies, because a mapped file may go away or be overwritten.
   return Autoencoder(

@@ -78,8 +78,9 @@ void require_writable_outputs(const SampleOptions& options, const dit::ModelConf
     throw std::invalid_argument("--grid and --map name the same file, " + options.grid.string());
   }
   if (!options.no_images) {
-    for (const auto& image : request.images) {
-      const auto file = file_of(options, config, image);
+    const bool pictures = !options.grid.empty() || !options.map.empty();
+    for (size_t i = 0; pictures && i < request.images.size(); ++i) {
+      const auto file = file_of(options, config, request.images[i]);
       if (same_place(file, options.grid) || same_place(file, options.map))
         throw std::invalid_argument("--grid or --map would overwrite an image of this run, " + file.string());
     }
@@ -222,13 +223,17 @@ void sample(const SampleOptions& options) {
   const auto& config = file.config;
   const auto dtype = dtype_of(options, stored, device);
   Progress progress(options.quiet);
-  pipeline::Provenance provenance{argument.name(), argument.hash(),
-                                  dtype == at::kFloat ? "float32" : "bfloat16"};
+  pipeline::Provenance provenance;
+  provenance.model_name = argument.name();
+  provenance.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
   provenance.weights = file.weights;
   provenance.objective = config.schedule + ":" + config.prediction;
   provenance.experts_per_token = config.experts_per_token;
   provenance.num_heads = config.num_heads;
-  if (stored) warn_of_another_model(progress, stored->model, provenance, options.from.string());
+  if (stored) {  // before the settings: they may not suit another model
+    provenance.model_hash = argument.hash();
+    warn_of_another_model(progress, stored->model, provenance, options.from.string());
+  }
   std::string choice;
   pipeline::Request request{
       .images = {}, .settings = settings_of(options, stored, config, choice), .batch_size = options.batch};
@@ -245,6 +250,7 @@ void sample(const SampleOptions& options) {
 
   if (!choice.empty()) progress.say(choice);
   auto model = dit::make_model(file, dtype, device);
+  if (provenance.model_hash.empty()) provenance.model_hash = argument.hash();  // reads all of the file
   provenance.image_size = side;
   if (decoder) {
     provenance.decoder_name = fs::path(options.vae).lexically_normal().filename().string();

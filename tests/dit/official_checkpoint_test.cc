@@ -9,6 +9,7 @@
 
 #include "../io/scratch.h"
 #include "dit/imagenet_classes.h"
+#include "dit/model_file.h"
 #include "dit/task_masks.h"
 #include "io/error.h"
 #include "parity_case.h"
@@ -26,6 +27,16 @@ StateDict official_state(DiffusionTransformer& model) {
   auto state = model.state_dict();
   for (const auto& [name, tensor] : model.derived_state()) state[name] = tensor;
   return state;
+}
+
+// As a file with these tensors and arguments loads.
+DiffusionTransformer load_official(const StateDict& tensors, const json& arguments,
+                                   const CheckpointHints& hints, const std::string& source) {
+  ModelFile file;
+  file.source = source;
+  file.tensors = without_module_prefix(tensors);
+  file.config = infer_config(file.tensors, arguments, hints, source).config;
+  return make_model(file);
 }
 
 class OfficialFamily : public ::testing::TestWithParam<ModelConfig> {};
@@ -56,7 +67,7 @@ TEST_P(OfficialFamily, LoadedModelComputesTheSame) {
   for (const auto& [name, tensor] : official_state(model)) prefixed["module." + name] = tensor;
   CheckpointHints hints{.num_heads = GetParam().num_heads};
   auto loaded = load_official(prefixed, {}, hints, "file");
-  const auto state = loaded.model.state_dict();
+  const auto state = loaded.state_dict();
   for (const auto& [name, tensor] : model.state_dict())
     EXPECT_TRUE(at::equal(state.at(name), tensor)) << name;
 }
