@@ -1,107 +1,155 @@
-// How fast the guided forward of DiT-MoE S/2-8E2A at 256x256 is, in fp32 and bf16.
+// How fast one guided forward pass at 256x256 is (one image, both halves), for one model of each kind.
 //
-// Prints the packed form beside the plain at::linear form and beside this machine's best measured matrix
-// product of the same dtype, all in one run: plain and packed in turn, the median of several repetitions.
-// Random weights; one image, both halves.
+//   bench_forward [PART OF A MODEL'S NAME]
+//
+// Each row is a share of this machine's best measured product of the same numbers, taken in the same run, and
+// stands beside the plain at::linear form: plain and packed in turn, medians. Weights are random. Run it on
+// an idle machine; bench/pytorch_plain.py times the same models in PyTorch.
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
-#include <functional>
+#include <fstream>
+#include <map>
+#include <string>
 
 #include "dit/transformer.h"
 #include "timing.h"
+#include "work.h"
 
 namespace {
 
 using namespace switchyard;
 
+using kernels::Products;
 using timing::median, timing::seconds;
 
-// Multiply-adds count as two; what one image's tokens pass through, both guidance halves apart.
-double forward_flop(const dit::ModelConfig& c) {
-  const double d = static_cast<double>(c.hidden_size), tokens = static_cast<double>(c.tokens());
-  const double patch = static_cast<double>(c.patch_size * c.patch_size);
-  const double experts = 3 * d * static_cast<double>(c.experts_per_token * c.expert_hidden + c.shared_hidden);
-  const double per_token = 4 * d * d + 2 * tokens * d + d * static_cast<double>(c.num_experts) + experts;
-  const double ends = patch * d * static_cast<double>(c.in_channels + c.out_channels());
-  const double per_image = static_cast<double>(c.depth) * 6 * d * d + 2 * d * d + 256 * d + d * d;
-  return 2 * (tokens * (static_cast<double>(c.depth) * per_token + ends) + per_image);
+struct Case {
+  const char* preset;
+  int64_t depth;  // 0: all blocks
+  const char* name;
+};
+constexpr Case kCases[] = {
+    {"dit-moe-s/2-8e2a", 0, "DiT-MoE S/2-8E2A"},
+    {"dit-moe-xl/2-8e2a", 1, "DiT-MoE XL/2-8E2A, one block"},
+    {"switch-dit-s/2", 0, "Switch-DiT S/2"},
+    {"dit-s/2", 0, "DiT S/2"},
+};
+
+struct Numbers {
+  const char* name;
+  at::ScalarType dtype;
+  Products products;
+};
+constexpr Numbers kNumbers[] = {{"fp32", at::kFloat, Products::in_dtype},
+                                {"bf16", at::kBFloat16, Products::in_dtype},
+                                {"int8", at::kBFloat16, Products::int8}};
+
+bool has(const Numbers& numbers) {
+  if (numbers.products == Products::int8) return kernels::has_int8_products();
+  return numbers.dtype == at::kFloat || kernels::has_bf16_products();
 }
 
-// The best product of the library on shapes like the model's: GFLOP/s.
-double best_product(at::ScalarType dtype) {
+// The best product of the library on shapes like the models': GFLOP/s.
+double best_product(const Numbers& numbers) {
   double best = 0;
   for (const auto& [m, k, n] : {std::array<int64_t, 3>{512, 384, 1536},
                                 {512, 1536, 384},
                                 {1024, 384, 3072},
                                 {1024, 1024, 1024},
                                 {2048, 2048, 2048}}) {
-    const auto x = at::randn({m, k}).to(dtype), w = at::randn({n, k}).to(dtype);
-    const kernels::PackedLinear packed(w, {});
-    std::vector<double> times_mm, times_packed;
-    for (int i = 0; i < 9; ++i) {
-      times_mm.push_back(seconds([&] { kernels::linear_reference(x, w, {}); }));
-      times_packed.push_back(seconds([&] { packed(x); }));
+    const auto x = at::randn({m, k}).to(numbers.dtype), w = at::randn({n, k}).to(numbers.dtype);
+    const auto fastest = [](const auto& multiply) {
+      std::vector<double> times;
+      for (int i = 0; i < 9; ++i) times.push_back(seconds(multiply));
+      return median(times);
+    };
+    double time;
+    if (numbers.products == Products::int8) {
+      const kernels::Int8Linear layer(w, {});
+      const auto rows = kernels::quantise_rows(x);
+      time = fastest([&] { layer.product(rows); });
+    } else {
+      const kernels::PackedLinear packed(w, {});
+      time = std::min(fastest([&] { kernels::linear_reference(x, w, {}); }), fastest([&] { packed(x); }));
     }
-    const double fastest = std::min(median(times_mm), median(times_packed));
-    best = std::max(best, 2e-9 * static_cast<double>(m * k * n) / fastest);
+    best = std::max(best, 2e-9 * static_cast<double>(m * k * n) / time);
   }
   return best;
 }
 
-void bench(at::ScalarType dtype, int repetitions) {
-  const auto config = dit::preset("dit-moe-s/2-8e2a");
-  const auto options = at::TensorOptions().dtype(dtype);
-  dit::DiffusionTransformer plain(config, options), packed(config, options);
-  const auto generator = at::detail::createCPUGenerator(0);
-  auto plain_parameters = plain.parameters(), packed_parameters = packed.parameters();
-  for (size_t i = 0; i < plain_parameters.size(); ++i) {
-    plain_parameters[i].tensor->normal_(0.0, 0.04, generator);
-    *packed_parameters[i].tensor = *plain_parameters[i].tensor;
-  }
-  packed.pack();
+// Peak memory of this process since the last call, MB; 0 where the kernel does not say.
+double peak_memory() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  double peak = 0;
+  while (std::getline(status, line))
+    if (line.starts_with("VmHWM:")) peak = std::stod(line.substr(6)) / 1024;
+  std::ofstream("/proc/self/clear_refs") << "5";
+  return peak;
+}
 
+dit::DiffusionTransformer random_model(const dit::ModelConfig& config, at::ScalarType dtype) {
+  dit::DiffusionTransformer model(config, at::TensorOptions().dtype(dtype));
+  const auto generator = at::detail::createCPUGenerator(0);
+  for (const auto& parameter : model.parameters()) parameter.tensor->normal_(0.0, 0.04, generator);
+  return model;
+}
+
+void bench(const Case& which, const Numbers& numbers, double peak) {
+  auto config = dit::preset(which.preset);
+  if (which.depth > 0) config.depth = which.depth;
+  const auto plain = random_model(config, numbers.dtype);
+  auto packed = random_model(config, numbers.dtype);
+  packed.pack(numbers.products);
+
+  const auto generator = at::detail::createCPUGenerator(1);
   const auto x = at::randn({1, 4, 32, 32}, generator).repeat({2, 1, 1, 1});
-  const auto t = at::full({2}, 0.5);
+  const auto t = config.integer_timesteps() ? at::full({2}, 500.0) : at::full({2}, 0.5);
   const auto y = at::tensor({207, 1000}, at::kLong);
   at::Tensor out_plain, out_packed;
   std::vector<double> times_plain, times_packed;
-  for (int i = 0; i <= repetitions; ++i) {
+  peak_memory();
+  constexpr int kRepetitions = 9;
+  for (int i = 0; i <= kRepetitions; ++i) {
     const double a = seconds([&] { out_plain = plain.forward(x, t, y); });
     const double b = seconds([&] { out_packed = packed.forward(x, t, y); });
     if (i == 0) continue;  // warm-up
     times_plain.push_back(a);
     times_packed.push_back(b);
   }
-  const double gflop = 2e-9 * forward_flop(config);
-  const double peak = best_product(dtype);
+  const double gflop = 2e-9 * timing::forward_flop(config);
   const double error = ((out_plain - out_packed).abs().max() / out_plain.abs().max()).item<double>();
-  const auto row = [&](const char* form, double time) {
-    std::printf("%-5s %-18s %8.1f ms %8.1f GFLOP/s %6.1f %% of %.0f\n", dtype == at::kFloat ? "fp32" : "bf16",
-                form, 1e3 * time, gflop / time, 100 * gflop / time / peak, peak);
-  };
-  row("plain at::linear", median(times_plain));
-  row("packed", median(times_packed));
-  std::printf("%-5s packed is %.2fx as fast; largest difference %.1e of the largest output\n\n",
-              dtype == at::kFloat ? "fp32" : "bf16", median(times_plain) / median(times_packed), error);
+  const double time = median(times_packed), plain_time = median(times_plain);
+  std::printf(
+      "%-28s %-4s %6.1f %8.1f ms %7.1f GFLOP/s %5.1f %% of %.0f   plain %s %8.1f ms, %.2fx   %5.0f MB   "
+      "%.1e\n",
+      which.name, numbers.name, gflop, 1e3 * time, gflop / time, 100 * gflop / time / peak, peak,
+      numbers.dtype == at::kFloat ? "fp32" : "bf16", 1e3 * plain_time, plain_time / time, peak_memory(),
+      error);
 }
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   const at::NoGradGuard no_grad;
-  const auto config = dit::preset("dit-moe-s/2-8e2a");
-  std::printf("Guided forward of DiT-MoE S/2-8E2A at 256x256: %.1f GFLOP, %d threads\n\n",
-              2e-9 * forward_flop(config), at::get_num_threads());
-  bench(at::kFloat, 9);
-  if (kernels::has_bf16_products()) {
-    bench(at::kBFloat16, 9);
-  } else {
-    std::printf("bf16  skipped: this processor has no bf16 products\n");
+  const std::string wanted = argc > 1 ? argv[1] : "";
+  std::printf(
+      "Guided forward at 256x256, one image, %d threads: work in GFLOP, time, rate, share of the best "
+      "product of such numbers;\nthe plain at::linear form and how many times faster; peak memory of both "
+      "forms; largest difference of the largest output\n\n",
+      at::get_num_threads());
+  for (const auto& numbers : kNumbers) {
+    if (!has(numbers)) {
+      std::printf("%s skipped: this processor has no such products\n", numbers.name);
+      continue;
+    }
+    const double peak = best_product(numbers);
+    for (const auto& which : kCases)
+      if (std::string(which.name).find(wanted) != std::string::npos) bench(which, numbers, peak);
+    std::printf("\n");
   }
 }

@@ -19,9 +19,9 @@ class Mlp : public FeedForward {
     return fc2_(fc1_.packed.defined() ? fc1_.packed.gelu(x) : at::gelu(fc1_(x), "tanh"));
   }
 
-  void pack() override {
-    fc1_.pack();
-    fc2_.pack();
+  void pack(kernels::Products products) override {
+    fc1_.pack(products);
+    fc2_.pack(products);
   }
 
   std::vector<Parameter> parameters(const std::string& prefix) override {

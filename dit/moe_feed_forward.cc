@@ -37,10 +37,11 @@ class MoeFeedForward : public FeedForward {
     return y.view_as(x);
   }
 
-  void pack() override {
+  void pack(kernels::Products products) override {
     packed_gate_ = kernels::PackedLinear(gate_.to(at::kFloat), {});
-    packed_experts_ = kernels::PackedExperts(gate_up_, down_);
-    if (shared_down_.defined()) packed_shared_ = kernels::PackedSwiGlu(shared_gate_up_, shared_down_);
+    packed_experts_ = kernels::PackedExperts(gate_up_, down_, products);
+    if (shared_down_.defined())
+      packed_shared_ = kernels::PackedSwiGlu(shared_gate_up_, shared_down_, products);
   }
 
   std::vector<Parameter> parameters(const std::string& prefix) override {

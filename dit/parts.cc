@@ -14,7 +14,9 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   return kernels::linear_reference(x, weight.dim() > 2 ? weight.flatten(1) : weight, bias);
 }
 
-void Linear::pack() { packed = kernels::PackedLinear(weight.flatten(1), bias); }
+void Linear::pack(kernels::Products products) {
+  packed = kernels::PackedLinear(weight.flatten(1), bias, products);
+}
 
 void Part::add_state(const std::string& prefix, StateDict& state) {
   for (const auto& [name, tensor] : parameters(prefix)) state[name] = tensor->detach();

@@ -28,7 +28,7 @@ struct Linear {
   Linear(int64_t out, int64_t in, const at::TensorOptions& options);
 
   at::Tensor operator()(const at::Tensor& x) const;
-  void pack();
+  void pack(kernels::Products products = kernels::Products::in_dtype);
 };
 
 /// One stored tensor: its name and a place that can be rebound (to a view of a flat buffer, say).
@@ -61,7 +61,7 @@ class FeedForward : public Part {
  public:
   /// x [N, T, D] -> [N, T, D]
   virtual at::Tensor operator()(const at::Tensor& x, int64_t layer, const RoutingObserver& observe) const = 0;
-  virtual void pack() = 0;
+  virtual void pack(kernels::Products products) = 0;
 };
 
 struct TimestepInput {

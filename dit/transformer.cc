@@ -135,7 +135,12 @@ std::vector<kernels::Routing> DiffusionTransformer::timestep_routing() const {
   return layers;
 }
 
-void DiffusionTransformer::pack() {
+void DiffusionTransformer::pack(kernels::Products products) {
+  if (products == kernels::Products::int8 && !(device().is_cpu() && kernels::has_int8_products())) {
+    throw std::invalid_argument(
+        "int8 products need a CPU with AVX512-VNNI and AVX512-BF16, and a model that is on it");
+  }
+  products_ = products;
   for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_}) layer->pack();
   const at::NoGradGuard no_grad;
   at::Tensor embeddings;
@@ -144,8 +149,9 @@ void DiffusionTransformer::pack() {
     embeddings = embed_timesteps(all, label_table_.scalar_type());
   }
   for (auto& block : blocks_) {
-    for (auto* layer : {&block.adaln, &block.attention.qkv, &block.attention.proj}) layer->pack();
-    block.feed_forward->pack();
+    block.adaln.pack();
+    for (auto* layer : {&block.attention.qkv, &block.attention.proj}) layer->pack(products);
+    block.feed_forward->pack(products);
     if (block.router) block.router->pack(embeddings);
   }
 }

@@ -56,7 +56,12 @@ class DiffusionTransformer {
   std::vector<kernels::Routing> timestep_routing() const;
 
   /// Brings the weights into their fast form for inference. Call again after changing a parameter.
-  void pack();
+  /// `products` is for the layers that every token passes through: qkv, attention output, feed-forward and
+  /// its experts. Throws std::invalid_argument where int8 is not to be had.
+  void pack(kernels::Products products = kernels::Products::in_dtype);
+
+  /// What pack() was last told.
+  kernels::Products products() const { return products_; }
 
   /// What training moves, in a fixed order.
   std::vector<Parameter> parameters();
@@ -80,6 +85,7 @@ class DiffusionTransformer {
                        const RoutingObserver& observe) const;
 
   ModelConfig config_;
+  kernels::Products products_ = kernels::Products::in_dtype;
   at::Tensor pos_embed_;  // [1, T, D], fixed
   Linear x_embedder_;     // [D, C, p, p] as in the official convolution
   Linear t_mlp_in_, t_mlp_out_;

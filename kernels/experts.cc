@@ -201,13 +201,20 @@ at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at:
   return RoutedExperts::apply(x, routing.experts, routing.gate_weights, gate_up, down);
 }
 
-PackedSwiGlu::PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down) : down_(down, {}) {
+PackedSwiGlu::PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Products products) {
+  if (products == Products::int8) {
+    int8_ = Int8SwiGlu(gate_up, down);
+    return;
+  }
   const int64_t hidden = gate_up.size(0) / 2;
   gate_ = PackedLinear(gate_up.narrow(0, 0, hidden), {});
   up_ = PackedLinear(gate_up.narrow(0, hidden, hidden), {});
+  down_ = PackedLinear(down, {});
 }
 
-at::Tensor PackedSwiGlu::operator()(const at::Tensor& x) const { return down_(up_.times(x, gate_.swish(x))); }
+at::Tensor PackedSwiGlu::operator()(const at::Tensor& x) const {
+  return int8_.defined() ? int8_(x) : down_(up_.times(x, gate_.swish(x)));
+}
 
 namespace {
 
@@ -283,12 +290,12 @@ at::Tensor routed_experts_cuda(const cuda::Backend& kernels, const at::Tensor& x
 
 }  // namespace
 
-PackedExperts::PackedExperts(const at::Tensor& gate_up, const at::Tensor& down) {
+PackedExperts::PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products) {
   if (gate_up.device().is_cuda()) {
     gate_up_ = gate_up.detach().contiguous();
     down_ = down.detach().contiguous();
   }
-  for (int64_t e = 0; e < gate_up.size(0); ++e) experts_.emplace_back(gate_up[e], down[e]);
+  for (int64_t e = 0; e < gate_up.size(0); ++e) experts_.emplace_back(gate_up[e], down[e], products);
 }
 
 at::Tensor PackedExperts::operator()(const at::Tensor& x, const Routing& routing) const {

@@ -38,18 +38,19 @@ at::Tensor swiglu(const at::Tensor& x, const at::Tensor& gate_up, const at::Tens
 class PackedSwiGlu {
  public:
   PackedSwiGlu() = default;
-  PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down);
+  PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype);
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
   PackedLinear gate_, up_, down_;
+  Int8SwiGlu int8_;  // instead of these with Products::int8
 };
 
 /// The routed experts in their fast form for inference.
 class PackedExperts {
  public:
   PackedExperts() = default;
-  PackedExperts(const at::Tensor& gate_up, const at::Tensor& down);
+  PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype);
   at::Tensor operator()(const at::Tensor& x, const Routing& routing) const;
 
  private:

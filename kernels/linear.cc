@@ -1,23 +1,18 @@
 #include "kernels/linear.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/dispatch/Dispatcher.h>
+
+#include "kernels/library_operator.h"
 
 namespace switchyard::kernels {
 namespace {
 
-// oneDNN is inside libtorch, but its C symbols are not exported: these operators are the way in.
 using Reorder = at::Tensor(const at::Tensor&, std::optional<int64_t>);
 using Pointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
                              std::string_view, c10::List<std::optional<at::Scalar>>,
                              std::optional<std::string_view>);
 using PointwiseBinary = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
                                    const std::optional<at::Tensor>&, std::string_view);
-
-template <class Signature>
-c10::TypedOperatorHandle<Signature> find_operator(const char* name, const char* overload) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, overload).typed<Signature>();
-}
 
 std::optional<at::Tensor> optional(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional(tensor) : std::nullopt;
@@ -45,10 +40,14 @@ at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const
 
 bool has_bf16_products() { return __builtin_cpu_supports("avx512bf16"); }
 
-PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias)
+PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products)
     : weight_(weight.detach()), bias_(bias.defined() ? bias.detach() : bias) {
+  if (products == Products::int8) {
+    int8_ = Int8Linear(weight_, bias_);
+    return;
+  }
   if (!weight_.device().is_cpu()) return;
-  static const auto reorder = find_operator<Reorder>("mkldnn::_reorder_linear_weight", "");
+  static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
   weight_ = reorder.call(weight_.contiguous(), std::nullopt);
   is_packed_ = true;
 }
@@ -57,7 +56,7 @@ namespace {
 
 at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                      std::string_view activation, std::optional<std::string_view> algorithm = std::nullopt) {
-  static const auto op = find_operator<Pointwise>("mkldnn::_linear_pointwise", "");
+  static const auto op = library_operator<Pointwise>("mkldnn::_linear_pointwise");
   return op.call(at_least_two_rows(x).contiguous(), weight, optional(bias), activation,
                  c10::List<std::optional<at::Scalar>>(), algorithm);
 }
@@ -65,23 +64,24 @@ at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Te
 }  // namespace
 
 at::Tensor PackedLinear::operator()(const at::Tensor& x) const {
+  if (int8_.defined()) return int8_(x);
   if (!is_packed_) return linear_reference(x, weight_, bias_);
   return like_input(pointwise(as_rows(x), weight_, bias_, "none"), x);
 }
 
 at::Tensor PackedLinear::swish(const at::Tensor& x) const {
-  if (!is_packed_) return at::silu(linear_reference(x, weight_, bias_));
+  if (!is_packed_) return at::silu((*this)(x));
   return like_input(pointwise(as_rows(x), weight_, bias_, "swish"), x);
 }
 
 at::Tensor PackedLinear::gelu(const at::Tensor& x) const {
-  if (!is_packed_) return at::gelu(linear_reference(x, weight_, bias_), "tanh");
+  if (!is_packed_) return at::gelu((*this)(x), "tanh");
   return like_input(pointwise(as_rows(x), weight_, bias_, "gelu", "tanh"), x);
 }
 
 at::Tensor PackedLinear::times(const at::Tensor& x, const at::Tensor& other) const {
-  if (!is_packed_) return linear_reference(x, weight_, bias_) * other;
-  static const auto op = find_operator<PointwiseBinary>("mkldnn::_linear_pointwise", "binary");
+  if (!is_packed_) return (*this)(x)*other;
+  static const auto op = library_operator<PointwiseBinary>("mkldnn::_linear_pointwise", "binary");
   const auto y = op.call(at_least_two_rows(as_rows(x)).contiguous(),
                          at_least_two_rows(as_rows(other)).contiguous(), weight_, optional(bias_), "mul");
   return like_input(y, x);

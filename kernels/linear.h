@@ -14,6 +14,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "kernels/int8_linear.h"
+
 namespace switchyard::kernels {
 
 at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
@@ -22,10 +24,14 @@ at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const
 /// slower than fp32.
 bool has_bf16_products();
 
+/// How packed layers multiply: in the weight's dtype, or in numbers of 8 bits (kernels/int8_linear.h; on the
+/// CPU, where has_int8_products()).
+enum class Products { in_dtype, int8 };
+
 class PackedLinear {
  public:
   PackedLinear() = default;
-  PackedLinear(const at::Tensor& weight, const at::Tensor& bias);
+  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products = Products::in_dtype);
 
   at::Tensor operator()(const at::Tensor& x) const;                      // x W^T + b
   at::Tensor swish(const at::Tensor& x) const;                           // silu(x W^T + b)
@@ -38,6 +44,7 @@ class PackedLinear {
   at::Tensor weight_;  // [out, in], packed (opaque) when is_packed_
   at::Tensor bias_;    // [out] or undefined
   bool is_packed_ = false;
+  Int8Linear int8_;  // defined with Products::int8
 };
 
 }  // namespace switchyard::kernels

@@ -19,6 +19,7 @@ inline constexpr int64_t kLanes = 16;
 using Lanes = float __attribute__((vector_size(kLanes * 4)));
 using Bits = uint32_t __attribute__((vector_size(kLanes * 4)));
 using Ints = int32_t __attribute__((vector_size(kLanes * 4)));
+using Bytes = uint8_t __attribute__((vector_size(kLanes)));
 using Halves = uint16_t __attribute__((vector_size(kLanes * 2)));
 
 SWITCHYARD_INLINE Lanes splat(float value) { return value - Lanes{}; }
@@ -81,11 +82,38 @@ SWITCHYARD_INLINE float sum(Lanes a) {
   return total;
 }
 
+SWITCHYARD_INLINE Lanes magnitude(Lanes a) { return (Lanes)((Bits)a & 0x7fffffff); }
+
+// Of each lane; not-a-number where one of the two is.
+SWITCHYARD_INLINE Lanes larger(Lanes a, Lanes b) {
+  const Lanes most = b > a ? b : a;
+  return b == b ? most : b;
+}
+
+SWITCHYARD_INLINE float maximum(Lanes a) {
+  float most = a[0];
+  for (int64_t i = 1; i < kLanes; ++i) most = a[i] > most || a[i] != a[i] ? a[i] : most;
+  return most;
+}
+
+// 1.5 * 2^23: adding and subtracting it rounds to an integer, ties to even.
+inline constexpr float kRound = 12582912.0f;
+
+// 128 + round(a), |a| <= 127.5; what is not a number becomes 128.
+SWITCHYARD_INLINE void store_offset_128(uint8_t* p, Lanes a, int64_t n = kLanes) {
+  const Lanes rounded = ((a == a ? a : Lanes{}) + kRound) - kRound;
+  const Bytes bytes = __builtin_convertvector(__builtin_convertvector(rounded, Ints) + 128, Bytes);
+  if (n == kLanes) {
+    std::memcpy(p, &bytes, sizeof bytes);
+  } else {
+    std::memcpy(p, &bytes, static_cast<size_t>(n));
+  }
+}
+
 // e^a to 2e-7 relative for |a| <= 87, clamped there: 2^n e^r with |r| <= ln(2) / 2 and a Taylor polynomial.
 SWITCHYARD_INLINE Lanes exponential(Lanes a) {
   a = a < -87.0f ? splat(-87.0f) : a;
   a = a > 87.0f ? splat(87.0f) : a;
-  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding and subtracting it rounds to an integer
   const Lanes n = (a * 1.44269504f + kRound) - kRound;
   const Lanes r = (a - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts: n * 0.693359375 is exact
   Lanes p = splat(1.0f / 5040);

@@ -1,6 +1,6 @@
 // Element-wise passes of a transformer block over rows on the CPU, each fused into one walk over memory where
 // ATen's operators make three to eight: SwiGLU's activation, adaLN, the gated residual, the experts' weighted
-// sum.
+// sum, and the numbers of 8 bits around an int8 product.
 //
 // Plain pointers and contiguous rows; float and bf16 storage, all arithmetic in float; sums are taken in 16
 // lanes and then lane by lane, so that every instruction set (the source is compiled for SSE2, AVX2 and
@@ -41,6 +41,16 @@ struct RowLoops {
   // dy [tokens, D] -> d_rows [R, D] at the positions, the others untouched; d_weights [tokens, k] float
   void (*combine_backward)(const T* rows, const int64_t* position, const float* weights, const T* dy,
                            T* d_rows, float* d_weights, int64_t tokens, int64_t k, int64_t width);
+
+  // x [rows, D] -> q [rows, D] = 128 + round(x / s), s [rows] = max |x| / 127 of the row
+  void (*quantise)(const T* x, uint8_t* q, float* s, int64_t rows, int64_t width);
+  // product [rows, D] float, s [rows], bias [D] float or null -> y [rows, D] = s product + bias
+  void (*dequantise)(const float* product, const float* s, const float* bias, T* y, int64_t rows,
+                     int64_t width);
+  // product [rows, 2H] float, s [rows] -> h = silu(s gate) * (s up), quantised as above: q [rows, H],
+  // s_out [rows]; h: room for H floats
+  void (*swiglu_quantise)(const float* product, const float* s, uint8_t* q, float* s_out, float* h,
+                          int64_t rows, int64_t hidden);
 };
 
 /// bf16 as it is stored: the upper half of a float.

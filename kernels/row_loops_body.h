@@ -135,10 +135,50 @@ void combine_backward(const T* rows, const int64_t* position, const float* weigh
   }
 }
 
+// A row that holds something that is not a number gets a scale that is none: so does all that it becomes.
+template <class T>
+void quantise(const T* x, uint8_t* q, float* s, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T* row = x + r * width;
+    Lanes largest{};
+    for_lanes(width, [&](int64_t i, int64_t n) { largest = larger(largest, magnitude(load(row + i, n))); });
+    const float most = maximum(largest);
+    s[r] = most / 127.0f;
+    const float inverse = most > 0 ? 127.0f / most : 0.0f;
+    for_lanes(width, [&](int64_t i, int64_t n) {
+      store_offset_128(q + r * width + i, load(row + i, n) * inverse, n);
+    });
+  }
+}
+
+template <class T>
+void dequantise(const float* product, const float* s, const float* bias, T* y, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for_lanes(width, [&](int64_t i, int64_t n) {
+      const Lanes scaled = load(product + r * width + i, n) * s[r];
+      store(y + r * width + i, bias != nullptr ? scaled + load(bias + i, n) : scaled, n);
+    });
+  }
+}
+
+template <class T>
+void swiglu_quantise(const float* product, const float* s, uint8_t* q, float* s_out, float* h, int64_t rows,
+                     int64_t hidden) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float *gate = product + r * 2 * hidden, *up = gate + hidden;
+    for_lanes(hidden, [&](int64_t i, int64_t n) {
+      const Lanes g = load(gate + i, n) * s[r];
+      store(h + i, g * sigmoid(g) * (load(up + i, n) * s[r]), n);
+    });
+    quantise(h, q + r * hidden, s_out + r, 1, hidden);
+  }
+}
+
 template <class T>
 constexpr RowLoops<T> kTable = {
-    swiglu<T>,        swiglu_backward<T>, norm_modulate<T>,   norm_modulate_backward<T>,
-    gate_backward<T>, combine<T>,         combine_backward<T>};
+    swiglu<T>,        swiglu_backward<T>, norm_modulate<T>,    norm_modulate_backward<T>,
+    gate_backward<T>, combine<T>,         combine_backward<T>, quantise<T>,
+    dequantise<T>,    swiglu_quantise<T>};
 
 }  // namespace
 

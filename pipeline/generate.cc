@@ -244,7 +244,7 @@ dit::DiffusionTransformer weaker_model(dit::DiffusionTransformer& model, int64_t
   weak.state_dict()
       .at("pos_embed")
       .copy_(model.state_dict().at("pos_embed"));  // no parameter, but of the file
-  weak.pack();
+  weak.pack(model.products());
   return weak;
 }
 

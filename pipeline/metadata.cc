@@ -267,8 +267,8 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
       stored.model.decoder_hash = decoder.text("hash");
     }
   }
-  if (stored.model.dtype != "float32" && stored.model.dtype != "bfloat16") {
-    fields.wrong("dtype", "\"float32\" or \"bfloat16\"");
+  if (stored.model.dtype != "float32" && stored.model.dtype != "bfloat16" && stored.model.dtype != "int8") {
+    fields.wrong("dtype", "\"float32\", \"bfloat16\" or \"int8\"");
   }
   return stored;
 }

@@ -22,9 +22,10 @@ namespace switchyard::pipeline {
 
 /// The model that drew an image.
 struct Provenance {
-  std::string model_name;         // "solids"
-  std::string model_hash;         // see model_hash()
-  std::string dtype = "float32";  // in which it computed: "float32" or "bfloat16"
+  std::string model_name;  // "solids"
+  std::string model_hash;  // see model_hash()
+  std::string dtype =
+      "float32";  // in which it computed: "float32", "bfloat16", or "int8" (bfloat16 around it)
 
   // What a file does not say and was given or assumed; empty and 0 in images of version 1.
   std::string weights = {};    // "ema", "model", or empty where the file has no choice

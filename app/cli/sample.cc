@@ -221,11 +221,11 @@ void sample(const SampleOptions& options) {
   const ModelArgument argument(options.model);
   const auto file = argument.open_for_use();
   const auto& config = file.config;
-  const auto dtype = dtype_of(options, stored, device);
+  const auto precision = precision_of(options, stored, device);
   Progress progress(options.quiet);
   pipeline::Provenance provenance;
   provenance.model_name = argument.name();
-  provenance.dtype = dtype == at::kFloat ? "float32" : "bfloat16";
+  provenance.dtype = precision.name;
   provenance.weights = file.weights;
   provenance.objective = config.schedule + ":" + config.prediction;
   provenance.experts_per_token = config.experts_per_token;
@@ -239,7 +239,7 @@ void sample(const SampleOptions& options) {
       .images = {}, .settings = settings_of(options, stored, config, choice), .batch_size = options.batch};
   request.images = images_of(options, stored, config);
   const auto decoder =
-      decoder_of(options, config, argument, kernels::has_bf16_products() ? dtype : at::kFloat);
+      decoder_of(options, config, argument, kernels::has_bf16_products() ? precision.dtype : at::kFloat);
   const auto columns = columns_of(options, request.images.size());
   const int64_t side = config.input_size * (decoder ? decoder->autoencoder.config().downsampling() : 1);
   if (!options.grid.empty()) {
@@ -249,7 +249,7 @@ void sample(const SampleOptions& options) {
   require_writable_outputs(options, config, request);
 
   if (!choice.empty()) progress.say(choice);
-  auto model = dit::make_model(file, dtype, device);
+  auto model = dit::make_model(file, precision.dtype, device);
   if (provenance.model_hash.empty()) provenance.model_hash = argument.hash();  // reads all of the file
   provenance.image_size = side;
   if (decoder) {
@@ -260,7 +260,7 @@ void sample(const SampleOptions& options) {
                            provenance.decoder_name);
     }
   }
-  model.pack();
+  model.pack(precision.products);
   if (file.format == "Switchyard" &&
       (file.origin.contains("schedule") || file.origin.contains("prediction"))) {
     progress.warn("warning: the file states another objective than --objective " + options.model.objective);

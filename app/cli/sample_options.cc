@@ -115,7 +115,9 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   command.add_option("--shift", options.shift, "Above 1: more of the steps near the noise; default: 1")
       ->type_name("S")
       ->group("How");
-  command.add_option("--dtype", options.dtype, "fp32, bf16, or auto (fp32); default: auto")
+  command
+      .add_option("--dtype", options.dtype,
+                  "fp32, bf16, int8 (products of 8 bits, the rest in bf16), or auto (fp32); default: auto")
       ->type_name("NAME")
       ->group("How");
   add_device_option(command, options.device)->group("How");
@@ -222,18 +224,38 @@ pipeline::Settings settings_of(const SampleOptions& options, const Stored& store
   return settings;
 }
 
-at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored, at::Device device) {
+Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device) {
+  static const std::vector<std::pair<std::string_view, Precision>> kKnown = {
+      {"auto", {}},
+      {"fp32", {}},
+      {"bf16", {at::kBFloat16, kernels::Products::in_dtype, "bfloat16"}},
+      {"int8", {at::kBFloat16, kernels::Products::int8, "int8"}},
+  };
   const std::string name = options.dtype.value_or("auto");
-  const bool stored_bf16 = name == "auto" && stored && stored->model.dtype == "bfloat16";
-  if (name == "bf16" || stored_bf16) {
-    if (!device.is_cpu() || kernels::has_bf16_products()) return at::kBFloat16;
-    throw std::invalid_argument(
-        std::string(stored_bf16 ? "the image of --from was drawn in bf16" : "--dtype bf16") +
-        ": this processor has no bf16 products; choose --dtype fp32");
+  auto found = std::ranges::find(kKnown, name, &decltype(kKnown)::value_type::first);
+  if (found == kKnown.end()) {
+    std::vector<std::string_view> names;
+    for (const auto& [known, precision] : kKnown) names.push_back(known);
+    throw std::invalid_argument("unknown dtype \"" + name + "\": " + sampler::near_misses(name, names));
   }
-  if (name == "fp32" || name == "auto") return at::kFloat;
-  constexpr std::array<std::string_view, 3> known = {"auto", "fp32", "bf16"};
-  throw std::invalid_argument("unknown dtype \"" + name + "\": " + sampler::near_misses(name, known));
+  const bool as_stored = name == "auto" && stored;
+  if (as_stored) {
+    found = std::ranges::find_if(kKnown,
+                                 [&](const auto& entry) { return entry.second.name == stored->model.dtype; });
+  }
+  const auto& precision = found->second;
+  const std::string asked = as_stored ? "the image of --from was drawn in " + std::string(found->first)
+                                      : "--dtype " + std::string(found->first);
+  if (precision.products == kernels::Products::int8 && !(device.is_cpu() && kernels::has_int8_products())) {
+    throw std::invalid_argument(
+        asked + ": " +
+        (device.is_cpu() ? "this processor has no AVX512-VNNI and AVX512-BF16" : "it is for the CPU alone") +
+        "; choose --dtype bf16 or fp32");
+  }
+  if (precision.dtype == at::kBFloat16 && device.is_cpu() && !kernels::has_bf16_products()) {
+    throw std::invalid_argument(asked + ": this processor has no bf16 products; choose --dtype fp32");
+  }
+  return precision;
 }
 
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,

@@ -11,6 +11,7 @@
 
 #include "app/model_argument.h"
 #include "dit/config.h"
+#include "kernels/linear.h"
 #include "pipeline/generate.h"
 #include "pipeline/metadata.h"
 
@@ -33,19 +34,25 @@ struct SampleOptions {
   bool no_images = false, quiet = false;
 };
 
+/// How the model computes.
+struct Precision {
+  at::ScalarType dtype = at::kFloat;
+  kernels::Products products = kernels::Products::in_dtype;
+  std::string name = "float32";  // as the metadata of an image has it
+};
+
 /// The image of --from, where one is given.
 using Stored = std::optional<pipeline::StoredImage>;
 
 /// Adds every option of `sample`; each writes into `options`.
 void add_sample_options(CLI::App& command, SampleOptions& options);
 
-/// How to draw, in which dtype, and what. They throw std::invalid_argument, with the near misses, for what is
-/// unknown or out of range, and io::InputError where the image of --from asks for what the model does not
-/// have.
-/// Where --quality chose, or the model's objective, `choice` becomes a sentence that says what.
+/// How to draw, in which precision, and what. They throw std::invalid_argument, with the near misses, for
+/// what is unknown or out of range, and io::InputError where the image of --from asks for what the model does
+/// not have. Where --quality chose, or the model's objective, `choice` becomes a sentence that says what.
 pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
                                const dit::ModelConfig& config, std::string& choice);
-at::ScalarType dtype_of(const SampleOptions& options, const Stored& stored, at::Device device);
+Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device);
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
                                        const dit::ModelConfig& config);
 

@@ -47,8 +47,18 @@ std::vector<at::Tensor> outputs(const RowLoops<T>& loops, at::ScalarType dtype, 
   loops.combine(rows_of<T>(expert_rows), at_position, nullptr, rows_of<T>(plain_sum), rows, k, width);
   loops.combine_backward(rows_of<T>(expert_rows), at_position, rows_of<float>(weights), rows_of<T>(dy),
                          rows_of<T>(d_rows), rows_of<float>(d_weights), rows, k, width);
-  return {h,       d_gate_up, y,      mean, rstd,      dx,     d_shift,
-          d_scale, d_branch,  d_gate, sum,  plain_sum, d_rows, d_weights};
+  auto q = at::zeros(x.sizes(), at::kByte), q_h = at::zeros(x.sizes(), at::kByte);
+  auto s = at::zeros({rows}), s_h = at::zeros({rows}), room = at::zeros({width});
+  auto scaled = like(x);
+  const auto product = random({rows, width}, 9), gate_up_product = random({rows, 2 * width}, 10) * 20;
+  const auto bias = random({width}, 11);
+  loops.quantise(rows_of<T>(x), rows_of<uint8_t>(q), rows_of<float>(s), rows, width);
+  loops.dequantise(rows_of<float>(product), rows_of<float>(s), rows_of<float>(bias), rows_of<T>(scaled), rows,
+                   width);
+  loops.swiglu_quantise(rows_of<float>(gate_up_product), rows_of<float>(s), rows_of<uint8_t>(q_h),
+                        rows_of<float>(s_h), rows_of<float>(room), rows, width);
+  return {h,   d_gate_up, y,      mean,      rstd, dx, d_shift, d_scale, d_branch, d_gate,
+          sum, plain_sum, d_rows, d_weights, q,    s,  scaled,  q_h,     s_h};
 }
 
 template <class T>
