@@ -1,7 +1,9 @@
 #include "sampler/solvers.h"
 
+#include <ATen/ATen.h>
 #include <c10/util/StringUtil.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <string>
@@ -130,6 +132,21 @@ std::optional<at::Tensor> solve(const SolverSettings& settings, const Problem& p
       return solve_edm(problem, std::move(x), settings.churn);
   }
   throw std::invalid_argument("solve: no such solver");
+}
+
+std::vector<double> evaluation_times(const SolverSettings& settings, const Problem& problem) {
+  // A rehearsal with an image of one pixel.
+  const int64_t channels = problem.prediction == Prediction::noise_and_variance ? 2 : 1;
+  std::vector<double> times;
+  Problem rehearsal = problem;
+  rehearsal.denoiser = [&](const at::Tensor& x, double t) {
+    if (std::ranges::find(times, t) == times.end()) times.push_back(t);
+    return at::zeros({1, channels}, x.options());
+  };
+  rehearsal.draw = [] { return at::zeros({1, 1}); };
+  rehearsal.on_step = nullptr;
+  solve(settings, rehearsal, at::zeros({1, 1}));
+  return times;
 }
 
 std::optional<at::Tensor> solve(Solver solver, const Denoiser& velocity, at::Tensor z,

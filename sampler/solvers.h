@@ -63,7 +63,11 @@ struct SolverSettings {
 /// cleaner, a state that is not float32 or float64, and an output of a wrong shape.
 std::optional<at::Tensor> solve(const SolverSettings& settings, const Problem& problem, at::Tensor x);
 
-/// The same on a rectified flow.
+/// The times at which solve() asks the denoiser, each once, in order of first use: known beforehand, because
+/// no solver lets its times depend on the state. `problem` needs neither denoiser nor draw.
+std::vector<double> evaluation_times(const SolverSettings& settings, const Problem& problem);
+
+/// solve() on a rectified flow.
 ///   velocity  predicts v; never evaluated at t = 0, where a clean-image prediction has no velocity
 ///   times     at least two, in 0..1, strictly falling: see time_grid
 std::optional<at::Tensor> solve(Solver solver, const Denoiser& velocity, at::Tensor z,

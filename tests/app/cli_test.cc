@@ -9,6 +9,7 @@
 #include "../io/scratch.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "kernels/linear.h"
 #include "program.h"
 
 namespace switchyard::app {
@@ -258,6 +259,22 @@ TEST_F(Cli, ImageOfOursIsDrawnAgainBitForBit) {
              after = io::read_png(work() / "again/cone-0005.png");
   EXPECT_TRUE(at::equal(before.pixels, after.pixels));
   EXPECT_EQ(before.text, after.text);
+}
+
+TEST_F(Cli, ImageInFewerBitsIsDrawnAgainBitForBit) {
+  if (!kernels::has_int8_products()) GTEST_SKIP() << "no int8 products on this processor";
+  for (const char* dtype : {"bf16", "int8"}) {
+    ASSERT_EQ(start({"sample", "--model", TinyRun::model(), "--class", "torus", "--steps", "3", "--dtype",
+                     dtype, "--out", dtype})
+                  .code,
+              0);
+    const auto drawn = std::string(dtype) + "/torus-0000.png", again = std::string(dtype) + "-again";
+    const auto outcome = start({"sample", "--model", TinyRun::model(), "--from", drawn, "--out", again});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const auto before = io::read_png(work() / drawn), after = io::read_png(work() / again / "torus-0000.png");
+    EXPECT_TRUE(at::equal(before.pixels, after.pixels)) << dtype;
+    EXPECT_EQ(before.text, after.text);
+  }
 }
 
 TEST_F(Cli, ImageOfAnotherModelIsDrawnWithAWarning) {

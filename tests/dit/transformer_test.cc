@@ -176,12 +176,35 @@ TEST(Transformer, TimestepRoutingIsThatOfTheForward) {
 struct Numbers {
   const char* name;
   at::ScalarType dtype;
+  kernels::Products products = kernels::Products::in_dtype;
 };
+constexpr Numbers kNumbers[] = {
+    {"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"int8", at::kBFloat16, kernels::Products::int8}};
 
-// Bit for bit, in the form that draws images; every family.
-TEST_P(Family, AnImageDependsOnItselfAlone) {
-  auto model = random_model(GetParam());
-  model.pack();
+bool processor_has(const Numbers& numbers) {
+  if (numbers.products == kernels::Products::int8) return kernels::has_int8_products();
+  return numbers.dtype == at::kFloat || kernels::has_bf16_products();
+}
+
+class FamilyInNumbers : public ::testing::TestWithParam<std::tuple<ModelConfig, Numbers>> {
+ protected:
+  void SetUp() override {
+    if (!processor_has(std::get<Numbers>(GetParam()))) GTEST_SKIP() << "no such products on this processor";
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Families, FamilyInNumbers,
+                         ::testing::Combine(::testing::ValuesIn(every_family()),
+                                            ::testing::ValuesIn(kNumbers)),
+                         [](const auto& instance) {
+                           return std::string(std::get<Numbers>(instance.param).name) + "_" +
+                                  std::to_string(instance.index);
+                         });
+
+// Bit for bit, in the form that draws images.
+TEST_P(FamilyInNumbers, AnImageDependsOnItselfAlone) {
+  const auto& [config, numbers] = GetParam();
+  auto model = random_model(config, numbers.dtype);
+  model.pack(numbers.products);
   const auto batch = random_batch(model.config(), 8);
   const at::NoGradGuard no_grad;
   for (const bool one_time : {false, true}) {
@@ -197,17 +220,15 @@ TEST_P(Family, AnImageDependsOnItselfAlone) {
 }
 
 class BatchInvariance : public ::testing::TestWithParam<Numbers> {};
-INSTANTIATE_TEST_SUITE_P(Dtypes, BatchInvariance,
-                         ::testing::Values(Numbers{"fp32", at::kFloat}, Numbers{"bf16", at::kBFloat16}),
+INSTANTIATE_TEST_SUITE_P(Dtypes, BatchInvariance, ::testing::ValuesIn(kNumbers),
                          [](const auto& instance) { return instance.param.name; });
 
 // Bit for bit, in the form that draws images: whatever the batch, the place in it, and whether routing is
 // recorded.
 TEST_P(BatchInvariance, AnImageDependsOnItselfAlone) {
-  if (GetParam().dtype == at::kBFloat16 && !kernels::has_bf16_products())
-    GTEST_SKIP() << "no bf16 products on this processor";
+  if (!processor_has(GetParam())) GTEST_SKIP() << "no such products on this processor";
   auto model = random_model(preset("solids"), GetParam().dtype);
-  model.pack();
+  model.pack(GetParam().products);
   const auto batch = random_batch(model.config(), 8);
   const at::NoGradGuard no_grad;
   const auto all = model.forward(batch.x, batch.t, batch.y);
@@ -225,6 +246,20 @@ TEST_P(BatchInvariance, AnImageDependsOnItselfAlone) {
           << count << " images from " << first << ", observed " << observed;
     }
   }
+}
+
+TEST_P(Family, Int8IsCloseToWhatItStandsFor) {
+  if (!kernels::has_int8_products()) GTEST_SKIP() << "no int8 products on this processor";
+  auto exact = random_model(GetParam()), rounded = random_model(GetParam(), at::kBFloat16);
+  rounded.pack(kernels::Products::int8);
+  EXPECT_EQ(rounded.products(), kernels::Products::int8);
+  const auto batch = random_batch(exact.config(), 4);
+  const at::NoGradGuard no_grad;
+  const auto expected = exact.forward(batch.x, batch.t, batch.y);
+  const auto error = rounded.forward(batch.x, batch.t, batch.y) - expected;
+  const double relative = (error.square().mean().sqrt() / expected.square().mean().sqrt()).item<double>();
+  EXPECT_LT(relative, 0.1);
+  EXPECT_GT(relative, 1e-4);
 }
 
 TEST(Initialize, IsAFunctionOfTheSeed) {

@@ -11,12 +11,13 @@ namespace switchyard::pipeline {
 namespace {
 
 // The embedded model's shape with random weights, every layer of which matters.
-dit::DiffusionTransformer random_model() {
+dit::DiffusionTransformer random_model(at::ScalarType dtype = at::kFloat,
+                                       kernels::Products products = kernels::Products::in_dtype) {
   const at::NoGradGuard no_grad;
-  dit::DiffusionTransformer model(dit::preset("solids"));
+  dit::DiffusionTransformer model(dit::preset("solids"), at::TensorOptions().dtype(dtype));
   const auto generator = at::detail::createCPUGenerator(5);
   for (auto& [name, tensor] : model.parameters()) tensor->normal_(0.0, 0.05, generator);
-  model.pack();
+  model.pack(products);
   return model;
 }
 
@@ -68,6 +69,27 @@ TEST_F(Generate, BatchSizeDoesNotChangeAPixel) {
       SCOPED_TRACE(std::string(to_string(solver)) + ", batch " + std::to_string(batch));
       request.batch_size = batch;
       expect_equal(one_by_one, pixels_of(*model_, request));
+    }
+  }
+}
+
+TEST(GenerateInFewerBits, BatchSizeAndRecordingDoNotChangeAPixel) {
+  for (const auto products : {kernels::Products::in_dtype, kernels::Products::int8}) {
+    const bool int8 = products == kernels::Products::int8;
+    if (!(int8 ? kernels::has_int8_products() : kernels::has_bf16_products()))
+      GTEST_SKIP() << "no such products on this processor";
+    const auto model = random_model(at::kBFloat16, products);
+    auto request = request_of(9);
+    request.batch_size = 1;
+    const auto one_by_one = pixels_of(model, request);
+    EXPECT_FALSE(at::equal(one_by_one[0], one_by_one[1]));
+    Observer watching;
+    watching.routing = [](const LayerRouting&) { return true; };
+    for (const int64_t batch : {3, 8}) {
+      SCOPED_TRACE((int8 ? "int8, batch " : "bf16, batch ") + std::to_string(batch));
+      request.batch_size = batch;
+      expect_equal(one_by_one, pixels_of(model, request));
+      expect_equal(one_by_one, pixels_of(model, request, watching));
     }
   }
 }

@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 
@@ -64,6 +65,21 @@ class EverySolver : public testing::TestWithParam<Pair> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Pairs, EverySolver, testing::ValuesIn(fitting_pairs(true)), name_of);
+
+TEST_P(EverySolver, EvaluationTimesAreKnownBeforehand) {
+  for (const int steps : {1, 7}) {
+    Problem p = problem(steps);
+    const auto expected = evaluation_times(settings(), p);
+    std::vector<double> asked;
+    p.denoiser = [&](const at::Tensor& x, double t) {
+      if (std::ranges::find(asked, t) == asked.end()) asked.push_back(t);
+      return bent(x, t);
+    };
+    run(p, std::span(seeds_).first(2), {3, 4, 5});
+    EXPECT_EQ(asked, expected) << steps << " steps";
+    EXPECT_GE(asked.size(), static_cast<size_t>(steps));
+  }
+}
 
 TEST_P(EverySolver, ImageDoesNotDependOnItsBatch) {
   const std::vector<std::int64_t> chw = {3, 41, 43};  // eight are enough for libtorch to use several threads
