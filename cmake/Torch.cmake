@@ -24,8 +24,13 @@ target_link_libraries(torch INTERFACE ${SWITCHYARD_TORCH}/lib/libtorch_cpu.so ${
 target_link_options(torch INTERFACE -Wl,-rpath,${SWITCHYARD_TORCH}/lib)
 find_program(SWITCHYARD_NVIDIA_SMI nvidia-smi)
 if(SWITCHYARD_NVIDIA_SMI AND EXISTS ${SWITCHYARD_TORCH}/lib/libtorch_cuda.so)
-  # Nothing refers to libtorch_cuda by symbol: it registers its kernels when it is loaded. The wheel always holds it, but
+  # Linked although hardly anything refers to it: it registers its kernels when it is loaded. The wheel always holds it, but
   # the NVIDIA libraries that it needs are installed only where there is a driver.
+  target_link_options(torch INTERFACE -Wl,--allow-shlib-undefined)  # its own dependencies it finds when it is loaded
   target_link_libraries(torch INTERFACE -Wl,--no-as-needed ${SWITCHYARD_TORCH}/lib/libtorch_cuda.so
                                         ${SWITCHYARD_TORCH}/lib/libc10_cuda.so -Wl,--as-needed)
+  # For kernels/cuda/graph.cc, which does: libtorch's headers include the toolkit's.
+  set(SWITCHYARD_TORCH_CUDA ON)
+  find_path(SWITCHYARD_CUDA_INCLUDE cuda_runtime_api.h
+            HINTS $ENV{CUDA_HOME}/include /usr/local/cuda/include /usr/local/cuda/targets/x86_64-linux/include)
 endif()

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "kernels/timestep_embedding.h"
+
 namespace switchyard::dit {
 namespace {
 
@@ -17,11 +19,7 @@ at::Tensor sine_cosine(const at::Tensor& positions, int64_t width) {
 }  // namespace
 
 at::Tensor timestep_embedding(const at::Tensor& t) {
-  constexpr int64_t half = kTimestepFrequencies / 2;
-  const auto index = at::arange(half, t.options().dtype(at::kFloat));
-  const auto frequencies = at::exp(index * -std::log(10000.0) / static_cast<double>(half));
-  const auto angle = at::outer(t.to(at::kFloat), frequencies);
-  return at::cat({at::cos(angle), at::sin(angle)}, 1);
+  return kernels::timestep_embedding(t, kTimestepFrequencies / 2);
 }
 
 at::Tensor position_embedding(int64_t width, int64_t side) {

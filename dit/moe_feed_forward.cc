@@ -23,11 +23,8 @@ class MoeFeedForward : public FeedForward {
   at::Tensor operator()(const at::Tensor& x, int64_t layer, const RoutingObserver& observe) const override {
     const bool packed = packed_gate_.defined();
     const auto rows = x.flatten(0, 1);  // [N T, D]
-    // The router is discontinuous: it is always evaluated in fp32.
-    const auto rows_fp32 = rows.to(at::kFloat);
-    const auto logits =
-        packed ? packed_gate_(rows_fp32) : kernels::linear_reference(rows_fp32, gate_.to(at::kFloat), {});
-    const auto routing = kernels::route_top_k(logits, experts_per_token_);
+    const auto routing = packed ? packed_gate_(rows, experts_per_token_)
+                                : kernels::route_tokens(rows, gate_, experts_per_token_);
     if (observe.tokens) observe.tokens(layer, routing);
 
     auto y =
@@ -38,7 +35,7 @@ class MoeFeedForward : public FeedForward {
   }
 
   void pack(kernels::Products products) override {
-    packed_gate_ = kernels::PackedLinear(gate_.to(at::kFloat), {});
+    packed_gate_ = kernels::PackedGate(gate_);
     packed_experts_ = kernels::PackedExperts(gate_up_, down_, products);
     if (shared_down_.defined())
       packed_shared_ = kernels::PackedSwiGlu(shared_gate_up_, shared_down_, products);
@@ -73,7 +70,7 @@ class MoeFeedForward : public FeedForward {
   at::Tensor gate_;                          // [E, D]
   at::Tensor gate_up_, down_;                // [E, 2H, D], [E, D, H]
   at::Tensor shared_gate_up_, shared_down_;  // [2S, D], [D, S]; undefined without a shared expert
-  kernels::PackedLinear packed_gate_;        // these are defined after pack()
+  kernels::PackedGate packed_gate_;          // these are defined after pack()
   kernels::PackedExperts packed_experts_;
   kernels::PackedSwiGlu packed_shared_;
 };

@@ -65,8 +65,9 @@ class FeedForward : public Part {
 };
 
 struct TimestepInput {
-  at::Tensor index;      // [N] int64, in 0 .. num_timesteps - 1
-  at::Tensor embedding;  // [N, D] what the timestep embedding makes of it
+  std::vector<int64_t> values;  // [N], in 0 .. num_timesteps - 1
+  at::Tensor index;             // the same, int64 on the model's device
+  at::Tensor embedding;         // [N, D] what the timestep embedding makes of it
 };
 
 class BlockRouter : public Part {

@@ -22,7 +22,7 @@ class TimestepExperts : public BlockRouter {
     const bool packed = table_.experts.defined();
     const auto routing = packed ? rows_of(table_, time.index) : *route(time.embedding);
     if (observe.timesteps) observe.timesteps(layer, routing);
-    return packed ? folded_mask(x, time.index) : kernels::expert_mask(x, routing, weight_, bias_);
+    return packed ? folded_mask(x, time.values) : kernels::expert_mask(x, routing, weight_, bias_);
   }
 
   void pack(const at::Tensor& embeddings) override {
@@ -58,15 +58,14 @@ class TimestepExperts : public BlockRouter {
   // Images at the same timestep, mostly all of them, share one matrix. It is folded anew in each forward:
   // that costs k D^2 of the T D^2 operations of using it, and a matrix for each of 1000 timesteps would not
   // fit.
-  at::Tensor folded_mask(const at::Tensor& x, const at::Tensor& timesteps) const {
-    const auto cpu = timesteps.to(at::kCPU);
+  at::Tensor folded_mask(const at::Tensor& x, const std::vector<int64_t>& timesteps) const {
     std::map<int64_t, std::vector<int64_t>> images_at;
-    for (int64_t n = 0; n < cpu.size(0); ++n) images_at[cpu[n].item<int64_t>()].push_back(n);
+    for (size_t n = 0; n < timesteps.size(); ++n) images_at[timesteps[n]].push_back(static_cast<int64_t>(n));
     auto m = at::empty_like(x);
     for (const auto& [t, images] : images_at) {
       const auto folded = kernels::fold_experts(table_.experts[t], table_.gate_weights[t], weight_, bias_);
       if (images_at.size() == 1) return folded(x);
-      const auto rows = at::tensor(images, timesteps.options());
+      const auto rows = at::tensor(images).to(x.device(), at::kLong, /*non_blocking=*/true);
       m.index_copy_(0, rows, folded(x.index_select(0, rows)));
     }
     return m;

@@ -9,6 +9,7 @@
 #include "dit/embedding.h"
 #include "dit/timestep_experts.h"
 #include "kernels/attention.h"
+#include "kernels/expert_mask.h"
 #include "kernels/modulate.h"
 
 namespace switchyard::dit {
@@ -21,19 +22,22 @@ constexpr double kQkNormEps = kernels::kLayerNormEps;
 std::string block_prefix(int64_t layer) { return "blocks." + std::to_string(layer) + "."; }
 std::string router_prefix(int64_t layer) { return "routers." + std::to_string(layer) + "."; }
 
-// t [N] as indices 0 .. count - 1.
-at::Tensor integer_timesteps(const at::Tensor& t, const ModelConfig& config) {
+// t [N] as indices 0 .. count - 1, on the host: it is read there, which on a GPU would mean to wait for it.
+std::vector<int64_t> integer_timesteps(const at::Tensor& t, const ModelConfig& config) {
   const auto given = t.to(at::kCPU, at::kDouble).contiguous();
+  std::vector<int64_t> values;
   for (int64_t n = 0; n < given.numel(); ++n) {
     const double value = given.const_data_ptr<double>()[n];
-    if (value >= 0 && value < static_cast<double>(config.num_timesteps) && value == std::floor(value))
+    if (value >= 0 && value < static_cast<double>(config.num_timesteps) && value == std::floor(value)) {
+      values.push_back(static_cast<int64_t>(value));
       continue;
+    }
     std::ostringstream text;
     text << "forward: a " << config.family << " model takes integer timesteps 0 .. "
          << config.num_timesteps - 1 << ", got t[" << n << "] = " << value;
     throw std::invalid_argument(text.str());
   }
-  return t.to(at::kLong);
+  return values;
 }
 
 }  // namespace
@@ -85,8 +89,12 @@ at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const at::Tensor& 
   const auto dtype = label_table_.scalar_type();
 
   TimestepInput time;
-  if (c.integer_timesteps()) time.index = integer_timesteps(t, c);
-  time.embedding = embed_timesteps(t, dtype);                                        // [N, D]
+  const auto t_here = t.to(device(), t.scalar_type(), /*non_blocking=*/t.is_cpu());
+  if (c.integer_timesteps()) {
+    time.values = integer_timesteps(t, c);
+    time.index = t_here.to(at::kLong);
+  }
+  time.embedding = embed_timesteps(t_here, dtype);                                   // [N, D]
   const auto condition = at::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
 
   auto tokens = x_embedder_(patchify(x.to(dtype), c.patch_size)) + pos_embed_.to(dtype);  // [N, T, D]
@@ -95,8 +103,9 @@ at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const at::Tensor& 
     if (block.router == nullptr) {
       tokens = run_block(block, tokens, condition, layer, observe);
     } else {
-      const auto through = tokens * block.router->mask(tokens, time, layer, observe);
-      tokens = run_block(block, through, condition, layer, observe) + (tokens - through);
+      const auto [through, around] =
+          kernels::split_by_mask(tokens, block.router->mask(tokens, time, layer, observe));
+      tokens = run_block(block, through, condition, layer, observe) + around;
     }
   }
 

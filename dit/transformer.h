@@ -48,6 +48,8 @@ class DiffusionTransformer {
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
   /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
+  /// t may be on the CPU whatever the model's device. Models with integer_timesteps() look at it on the host:
+  /// they wait for a GPU when it lies there.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      const RoutingObserver& observe = {}) const;
 

@@ -1,6 +1,9 @@
 #include "kernels/expert_mask.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/DeviceGuard.h>
+
+#include "kernels/on_device.h"
 
 namespace switchyard::kernels {
 
@@ -32,6 +35,37 @@ PackedLinear fold_experts(const at::Tensor& experts, const at::Tensor& gate_weig
   auto offset = bias.index_select(0, experts).to(at::kFloat).mul(gate_weights.unsqueeze(1)).sum(0).add(1.0);
   for (int64_t slot = 1; slot < experts.size(0); ++slot) folded.addcmul_(chosen[slot], gate_weights[slot]);
   return {folded.t().to(weight.scalar_type()).contiguous(), offset.to(weight.scalar_type())};
+}
+
+namespace {
+
+MaskSplit split_by_mask_cuda(const cuda::Backend& kernels, const at::Tensor& x, const at::Tensor& m) {
+  const c10::DeviceGuard on(x.device());
+  const auto rows = as_rows(x), mask_rows = as_rows(m);
+  MaskSplit split{at::empty(x.sizes(), x.options()), at::empty(x.sizes(), x.options())};
+  kernels.split_by_mask({.dtype = cuda_dtype(x),
+                         .rows = rows.size(0),
+                         .rows_per_mask = m.size(1) == 1 ? x.size(1) : 1,
+                         .width = static_cast<int>(x.size(2)),
+                         .x = rows.const_data_ptr(),
+                         .mask = mask_rows.const_data_ptr(),
+                         .x_stride = rows.stride(0),
+                         .mask_stride = mask_rows.stride(0),
+                         .task = split.task.mutable_data_ptr(),
+                         .shared = split.shared.mutable_data_ptr(),
+                         .task_stride = x.size(2),
+                         .shared_stride = x.size(2)},
+                        current_stream(x));
+  return split;
+}
+
+}  // namespace
+
+MaskSplit split_by_mask(const at::Tensor& x, const at::Tensor& m) {
+  if (const auto* kernels = cuda_kernels({x, m})) return split_by_mask_cuda(*kernels, x, m);
+  auto task = x * m;
+  auto shared = x - task;
+  return {std::move(task), std::move(shared)};
 }
 
 }  // namespace switchyard::kernels

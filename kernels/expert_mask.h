@@ -1,7 +1,7 @@
 // The soft mask of Switch-DiT (Park et al. 2024, "Switch Diffusion Transformer"): experts picked per image,
 // by its timestep, say how much of each number goes through a block.
 //
-//   m_n = 1 + sum_j w_nj (x_n W_{e_nj} + b_{e_nj}),   j = 1 .. k;   the block works on x * m, x * (1 - m)
+//   m_n = 1 + sum_j w_nj (x_n W_{e_nj} + b_{e_nj}),   j = 1 .. k;   the block works on x * m, x - x * m
 //   goes around it.
 //
 //   x        [N, T, D]   fp32 or bf16
@@ -33,5 +33,14 @@ at::Tensor expert_mask(const at::Tensor& x, const Routing& routing, const at::Te
 /// the dtype of `weight`.
 PackedLinear fold_experts(const at::Tensor& experts, const at::Tensor& gate_weights, const at::Tensor& weight,
                           const at::Tensor& bias);
+
+/// What goes through a block, and what goes around it.
+struct MaskSplit {
+  at::Tensor task;    // x * m
+  at::Tensor shared;  // x - task
+};
+
+/// x [N, T, D], m [N, T, D] or [N, 1, D], fp32 or bf16. With gradient.
+MaskSplit split_by_mask(const at::Tensor& x, const at::Tensor& m);
 
 }  // namespace switchyard::kernels

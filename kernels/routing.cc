@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "kernels/on_device.h"
 
@@ -61,23 +62,24 @@ ExpertOrder order_cpu(const at::Tensor& experts, int64_t num_experts) {
   return order;
 }
 
-Routing route_cuda(const cuda::Backend& kernels, const at::Tensor& logits, int64_t k) {
-  const c10::DeviceGuard on(logits.device());
-  const auto rows = as_rows(logits);
-  const int64_t tokens = rows.size(0), num_experts = rows.size(1);
+// Of x [T, D] with a gate [E, D]; without one, x are the logits.
+Routing route_cuda(const cuda::Backend& kernels, const at::Tensor& x, const at::Tensor& gate, int64_t k) {
+  const c10::DeviceGuard on(x.device());
+  const auto rows = as_rows(x), gate_rows = gate.defined() ? as_rows(gate) : gate;
+  const int64_t tokens = rows.size(0), num_experts = gate.defined() ? gate.size(0) : x.size(1);
   auto probabilities = at::empty({tokens, num_experts}, rows.options().dtype(at::kFloat));
   auto gate_weights = at::empty({tokens, k}, probabilities.options());
   auto chosen = at::empty({tokens, k}, rows.options().dtype(at::kInt));
   auto counts = at::empty({num_experts}, chosen.options());
   kernels.route({.dtype = cuda_dtype(rows),
                  .tokens = tokens,
-                 .width = static_cast<int>(num_experts),
+                 .width = static_cast<int>(rows.size(1)),
                  .experts = static_cast<int>(num_experts),
                  .k = static_cast<int>(k),
                  .x = rows.const_data_ptr(),
                  .x_stride = rows.stride(0),
-                 .gate = nullptr,
-                 .gate_stride = 0,
+                 .gate = gate.defined() ? gate_rows.const_data_ptr() : nullptr,
+                 .gate_stride = gate.defined() ? gate_rows.stride(0) : 0,
                  .probabilities = probabilities.mutable_data_ptr<float>(),
                  .chosen = chosen.mutable_data_ptr<int32_t>(),
                  .gate_weights = gate_weights.mutable_data_ptr<float>(),
@@ -86,14 +88,39 @@ Routing route_cuda(const cuda::Backend& kernels, const at::Tensor& logits, int64
   return {std::move(probabilities), chosen.to(at::kLong), std::move(gate_weights)};
 }
 
+bool suits_route_kernel(int64_t num_experts, int64_t k) {
+  return num_experts <= cuda::kMaxExperts && k <= cuda::kMaxExpertsPerToken;
+}
+
+// Nothing where the CUDA kernel does not take these operands.
+std::optional<Routing> route_in_one_kernel(const at::Tensor& x, const at::Tensor& gate, int64_t k) {
+  TORCH_CHECK(x.dim() == 2 && gate.dim() == 2 && x.size(1) == gate.size(1) && k >= 1 && k <= gate.size(0),
+              "route_tokens: expected x [T, D], gate [E, D] and 1 <= k <= E, got ", x.sizes(), ", ",
+              gate.sizes(), " and k = ", k);
+  const auto* kernels = cuda_kernels({x, gate});
+  if (kernels == nullptr || !suits_route_kernel(gate.size(0), k)) return std::nullopt;
+  return route_cuda(*kernels, x, gate, k);
+}
+
 }  // namespace
+
+Routing route_tokens(const at::Tensor& x, const at::Tensor& gate, int64_t k) {
+  if (auto routing = route_in_one_kernel(x, gate, k)) return *std::move(routing);
+  return route_top_k(linear_reference(x.to(at::kFloat), gate.to(at::kFloat), {}), k);
+}
+
+PackedGate::PackedGate(const at::Tensor& gate) : gate_(gate.detach()), packed_(gate.to(at::kFloat), {}) {}
+
+Routing PackedGate::operator()(const at::Tensor& x, int64_t k) const {
+  if (auto routing = route_in_one_kernel(x, gate_, k)) return *std::move(routing);
+  return route_top_k(packed_(x.to(at::kFloat)), k);
+}
 
 Routing route_top_k(const at::Tensor& logits, int64_t k) {
   TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1),
               "route_top_k: expected logits [T, E] and 1 <= k <= E, got ", logits.sizes(), " and k = ", k);
-  if (const auto* kernels = cuda_kernels({logits});
-      kernels && logits.size(1) <= cuda::kMaxExperts && k <= cuda::kMaxExpertsPerToken)
-    return route_cuda(*kernels, logits, k);
+  if (const auto* kernels = cuda_kernels({logits}); kernels && suits_route_kernel(logits.size(1), k))
+    return route_cuda(*kernels, logits, {}, k);
   auto probabilities = at::softmax(logits, -1, at::kFloat);
   auto experts = logits.device().is_cpu()
                      ? top_k_cpu(probabilities, k)

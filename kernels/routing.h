@@ -11,6 +11,8 @@
 
 #include <vector>
 
+#include "kernels/linear.h"
+
 namespace switchyard::kernels {
 
 struct Routing {
@@ -21,6 +23,24 @@ struct Routing {
 
 /// logits [T, E] of any float dtype, 1 <= k <= E.
 Routing route_top_k(const at::Tensor& logits, int64_t k);
+
+/// The gate before it: logits = x gate^T, computed in fp32 whatever the dtype, because the choice is
+/// discontinuous. x [T, D] and gate [E, D] of any float dtype.
+Routing route_tokens(const at::Tensor& x, const at::Tensor& gate, int64_t k);
+
+/// route_tokens with the gate in its fast form for inference.
+class PackedGate {
+ public:
+  PackedGate() = default;
+  explicit PackedGate(const at::Tensor& gate);
+  Routing operator()(const at::Tensor& x, int64_t k) const;
+
+  bool defined() const { return gate_.defined(); }
+
+ private:
+  at::Tensor gate_;      // as given, for the CUDA kernel
+  PackedLinear packed_;  // in fp32, for everything else
+};
 
 /// Each expert's rows are filled up to a multiple of this. Libraries compile (and cache) a kernel per matrix
 /// shape, and without it every step would bring shapes never seen before.

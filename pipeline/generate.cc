@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "dit/replayed_forward.h"
 #include "kernels/side_by_side.h"
 #include "sampler/flow.h"
 #include "sampler/noise.h"
@@ -55,12 +56,20 @@ void check(const Model& with, const Request& request) {
   }
 }
 
+// The models of a request as a GPU runs them while nobody watches their routing.
+struct Replayed {
+  dit::ReplayedForward good, weaker;
+  explicit Replayed(const Model& model, const Request& request)
+      : good(model.transformer), weaker(request.weaker ? *request.weaker : model.transformer) {}
+};
+
 // One batch on its way through the solver.
 class Batch {
  public:
-  Batch(const Model& model, const Request& request, const Observer& observer, int64_t first,
-        Clock::time_point start)
+  Batch(const Model& model, Replayed& replayed, const Request& request, const Observer& observer,
+        int64_t first, Clock::time_point start)
       : model_(model.transformer),
+        replayed_(replayed),
         decoder_(model.decoder),
         request_(request),
         observer_(observer),
@@ -127,11 +136,13 @@ class Batch {
                       const std::vector<bool>& halves) {
     const auto& c = model_.config();
     const auto& model = halves.front() ? model_ : *request_.weaker;
+    // On the host where the model looks at them there: it need not wait for a GPU.
     const auto times = at::full({z.size(0)}, c.integer_timesteps() ? std::nearbyint(t) : t,
-                                at::TensorOptions().dtype(at::kFloat).device(z.device()));
+                                at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
 
     // The cores share the rows: an image is a function of its own row. A GPU takes them all.
-    const int64_t pieces = z.device().is_cpu() ? std::min<int64_t>(z.size(0), at::get_num_threads()) : 1;
+    const bool on_cpu = z.device().is_cpu();
+    const int64_t pieces = on_cpu ? std::min<int64_t>(z.size(0), at::get_num_threads()) : 1;
     std::vector<at::Tensor> outputs(pieces);
     std::vector<PieceRouting> routings(pieces);
     kernels::side_by_side(pieces, [&](int64_t piece) {
@@ -144,6 +155,10 @@ class Batch {
           };
         };
         observe = dit::RoutingObserver(keep(Router::tokens), keep(Router::timesteps));
+      }
+      if (!on_cpu && !observer_.routing) {
+        outputs[piece] = (halves.front() ? replayed_.good : replayed_.weaker)(z, times, labels);
+        return;
       }
       outputs[piece] = model.forward(z.slice(0, first, last), times.slice(0, first, last),
                                      labels.slice(0, first, last), observe);
@@ -207,6 +222,7 @@ class Batch {
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
   const dit::DiffusionTransformer& model_;
+  Replayed& replayed_;
   const vae::Autoencoder* decoder_;
   const Request& request_;
   const Observer& observer_;
@@ -262,8 +278,9 @@ bool generate(const Model& model, const Request& request, const Observer& observ
     }
   }
   const auto start = Clock::now();
+  Replayed replayed(model, request);
   for (int64_t first = 0; first < static_cast<int64_t>(request.images.size()); first += request.batch_size) {
-    if (!Batch(model, request, observer, first, start).draw()) return false;
+    if (!Batch(model, replayed, request, observer, first, start).draw()) return false;
   }
   return true;
 }

@@ -13,8 +13,7 @@ const Backend* backend() {
       .grouped_linear = &grouped_linear,
       .combine = &combine,
       .timestep_embedding = &timestep_embedding,
-      .guided_euler = &guided_euler,
-      .folded_mask = &folded_mask,
+      .split_by_mask = &split_by_mask,
   };
   return &kBackend;
 }

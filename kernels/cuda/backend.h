@@ -22,8 +22,7 @@ struct Backend {
   decltype(&cuda::grouped_linear) grouped_linear;
   decltype(&cuda::combine) combine;
   decltype(&cuda::timestep_embedding) timestep_embedding;
-  decltype(&cuda::guided_euler) guided_euler;
-  decltype(&cuda::folded_mask) folded_mask;
+  decltype(&cuda::split_by_mask) split_by_mask;
 };
 
 /// Null in a build without CUDA. Needs no GPU and touches none.

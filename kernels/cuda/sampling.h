@@ -17,34 +17,19 @@ struct TimestepEmbedding {
 
 void timestep_embedding(const TimestepEmbedding& arguments, Stream stream);
 
-/// Classifier-free guidance and one Euler step of the rectified flow, in fp32:
-///   v = v_u + scale (v_c - v_u);   z_next = z + dt v,   dt = t_next - t < 0
-/// All arrays are [count], contiguous; z_next may be z.
-struct GuidedEuler {
-  DType dtype;  // of the velocities
-  std::int64_t count;
-  const void* conditional;
-  const void* unconditional;  // null: no guidance, v = v_c
-  float scale, dt;
-  const float* z;
-  float* z_next;
-};
-
-void guided_euler(const GuidedEuler& arguments, Stream stream);
-
-/// Switch-DiT's split of a block's input by the mask that its timestep's experts fold into, W_t and b:
-///   m = x W_t + b;   task = x * m;   shared = x * (1 - m)
-/// `product` is x W_t from the matrix library; bias has one row per image.
-struct FoldedMask {
+/// Switch-DiT's and DTR's split of a block's input by a mask (kernels/expert_mask.h):
+///   task = x * m;   shared = x - task
+struct MaskSplit {
   DType dtype;  // of all arrays
-  std::int64_t rows, rows_per_image;
+  std::int64_t rows;
+  std::int64_t rows_per_mask;  // so many neighbouring rows of x share a row of the mask: 1, or an image's
   int width;
-  const void *x, *product, *bias;  // [rows, width], [rows, width], [images, width]
-  std::int64_t x_stride, product_stride, bias_stride;
+  const void *x, *mask;  // [rows, width], [rows / rows_per_mask, width]
+  std::int64_t x_stride, mask_stride;
   void *task, *shared;  // [rows, width]
   std::int64_t task_stride, shared_stride;
 };
 
-void folded_mask(const FoldedMask& arguments, Stream stream);
+void split_by_mask(const MaskSplit& arguments, Stream stream);
 
 }  // namespace switchyard::kernels::cuda

@@ -65,6 +65,35 @@ TEST(ExpertMaskOfZeroExperts, IsOne) {
   EXPECT_TRUE(same_bits(expert_mask(x, routing, at::zeros({3, 4, 4}), at::zeros({3, 4})), at::ones_like(x)));
 }
 
+class SplitByMaskOnDevice : public OnDevice {};
+ON_EVERY_DEVICE(SplitByMaskOnDevice);
+
+TEST_P(SplitByMaskOnDevice, EqualsTheDefinition) {
+  for (const auto& [n, t, width] : {std::tuple{1, 1, 1}, {3, 31, 33}, {2, 64, 48}, {2, 0, 8}}) {
+    for (const auto& [dtype, limit] : {std::pair{at::kFloat, 1e-6}, {at::kBFloat16, 1e-2}}) {
+      for (const bool one_per_image : {false, true}) {
+        const auto x = random({n, t, width}, 6, dtype),
+                   m = random({n, one_per_image ? 1 : t, width}, 7, dtype);
+        const auto [task, shared] = split_by_mask(x.to(device()), m.to(device()));
+        EXPECT_EQ(task.scalar_type(), dtype);
+        EXPECT_EQ(task.device().type(), device());
+        const auto xd = x.to(at::kDouble), md = m.to(at::kDouble);
+        EXPECT_TRUE(near(task, xd * md, limit)) << n << " " << t << " " << width;
+        EXPECT_TRUE(near(shared, xd - xd * md, limit)) << n << " " << t << " " << width;
+      }
+    }
+  }
+}
+
+TEST(SplitByMask, CarriesTheGradient) {
+  const auto x = random({2, 3, 4}, 8).requires_grad_(true), m = random({2, 1, 4}, 9).requires_grad_(true);
+  const auto a = random({2, 3, 4}, 10), b = random({2, 3, 4}, 11);
+  const auto [task, shared] = split_by_mask(x, m);
+  const auto gradients = torch::autograd::grad({(task * a + shared * b).sum()}, {x, m});
+  EXPECT_TRUE(near(gradients[0], (m * a + (1 - m) * b), 1e-6));
+  EXPECT_TRUE(near(gradients[1], (x * (a - b)).sum(1, true), 1e-6));
+}
+
 TEST(PackedLinearGelu, IsTheTanhForm) {
   const auto x = random({31, 33}, 1), weight = random({48, 33}, 2) / 5.0, bias = random({48}, 3);
   const auto z = linear_reference(x, weight, bias);

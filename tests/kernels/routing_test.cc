@@ -81,6 +81,48 @@ TEST_P(RouteOnDevice, TakesAnyStrides) {
       same_bits(route(logits.to(device()).t().contiguous().t(), 2).experts, route(logits, 2).experts));
 }
 
+// Whole numbers, so that the gate's product is exact in any order and every form has to choose the same.
+TEST_P(RouteOnDevice, GateAndChoiceInOne) {
+  for (const int64_t tokens : {0, 1, 31, 33, 129}) {
+    for (const auto& [num_experts, k, width] : {std::tuple{1, 1, 1}, {8, 2, 33}, {31, 8, 40}, {129, 2, 16}}) {
+      for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+        const auto x = at::round(random({tokens, width}, 26)).to(dtype);
+        const auto gate = (at::round(random({num_experts, width}, 27)) / 4).to(dtype);
+        const auto expected = route_top_k(at::mm(x.to(at::kFloat), gate.to(at::kFloat).t()), k);
+        const auto on_device = [this](const at::Tensor& tensor) { return tensor.to(device()); };
+        for (const auto& routing :
+             {route_tokens(on_device(x), on_device(gate), k), PackedGate(on_device(gate))(on_device(x), k)}) {
+          SCOPED_TRACE(::testing::Message() << tokens << " tokens, " << num_experts << " experts, k " << k);
+          EXPECT_EQ(routing.experts.device().type(), device());
+          EXPECT_TRUE(same_bits(routing.experts, expected.experts));
+          EXPECT_TRUE(near(routing.probabilities, expected.probabilities, 1e-6));
+          EXPECT_TRUE(near(routing.gate_weights, expected.gate_weights, 1e-6));
+        }
+      }
+    }
+  }
+}
+
+TEST(RouteTokens, CarriesTheGradientToTheGate) {
+  const auto x = random({5, 6}, 28).requires_grad_(true), gate = random({7, 6}, 29).requires_grad_(true);
+  const auto weight = random({5, 2}, 30);
+  const auto ours =
+      torch::autograd::grad({(route_tokens(x, gate, 2).gate_weights * weight).sum()}, {x, gate});
+  const auto expected =
+      torch::autograd::grad({(route_top_k(at::mm(x, gate.t()), 2).gate_weights * weight).sum()}, {x, gate});
+  for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(near(ours[i], expected[i], 1e-6)) << "input " << i;
+}
+
+TEST(RouteTokens, RejectsImpossibleSizes) {
+  for (const auto& [x, gate, k] : {std::tuple{at::zeros({4, 3}), at::zeros({5, 2}), 1},
+                                   {at::zeros({4, 3}), at::zeros({5, 3}), 6},
+                                   {at::zeros({4, 3}), at::zeros({5, 3}), 0},
+                                   {at::zeros({3}), at::zeros({5, 3}), 1}}) {
+    EXPECT_ANY_THROW(route_tokens(x, gate, k));
+    EXPECT_ANY_THROW(PackedGate{gate}(x, k));
+  }
+}
+
 TEST(RouteTopK, RejectsImpossibleSizes) {
   EXPECT_ANY_THROW(route_top_k(at::zeros({4, 3}), 4));
   EXPECT_ANY_THROW(route_top_k(at::zeros({4, 3}), 0));
