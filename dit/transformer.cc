@@ -79,45 +79,78 @@ at::Tensor DiffusionTransformer::embed_timesteps(const at::Tensor& t, at::Scalar
   return t_mlp_out_(at::silu(t_mlp_in_(timestep_embedding(t * config_.time_scale).to(dtype))));
 }
 
+Condition Condition::narrow(int64_t first, int64_t count) const {
+  const auto part = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, count) : all; };
+  Condition result{{{}, part(time.index), part(time.embedding)}, {}, part(last)};
+  if (!time.values.empty())
+    result.time.values.assign(time.values.begin() + first, time.values.begin() + first + count);
+  for (const auto& block : blocks) result.blocks.push_back(part(block));
+  return result;
+}
+
+Condition Condition::select(const std::vector<int64_t>& rows) const {
+  const auto index = at::tensor(rows, at::kLong).to(last.device());
+  const auto chosen = [&](const at::Tensor& all) { return all.defined() ? all.index_select(0, index) : all; };
+  Condition result{{{}, chosen(time.index), chosen(time.embedding)}, {}, chosen(last)};
+  if (!time.values.empty())
+    for (const int64_t row : rows) result.time.values.push_back(time.values[row]);
+  for (const auto& block : blocks) result.blocks.push_back(chosen(block));
+  return result;
+}
+
+Condition DiffusionTransformer::condition(const at::Tensor& t, const at::Tensor& y) const {
+  Condition result;
+  auto& time = result.time;
+  const auto t_here = t.to(device(), t.scalar_type(), /*non_blocking=*/t.is_cpu());
+  if (config_.integer_timesteps()) {
+    time.values = integer_timesteps(t, config_);
+    time.index = t_here.to(at::kLong);
+  }
+  time.embedding = embed_timesteps(t_here, label_table_.scalar_type());         // [N, D]
+  const auto pair = at::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
+  for (const auto& block : blocks_) result.blocks.push_back(block.adaln(pair));
+  result.last = final_adaln_(pair);
+  return result;
+}
+
 at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
+                                         const RoutingObserver& observe) const {
+  return forward(x, condition(t, y), observe);
+}
+
+at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const Condition& condition,
                                          const RoutingObserver& observe) const {
   const auto& c = config_;
   TORCH_CHECK(
       x.dim() == 4 && x.size(1) == c.in_channels && x.size(2) == c.input_size && x.size(3) == c.input_size,
       "forward: expected x [N, ", c.in_channels, ", ", c.input_size, ", ", c.input_size, "], got ",
       x.sizes());
+  TORCH_CHECK(x.size(0) == condition.size(), "forward: ", x.size(0), " images, but times and classes of ",
+              condition.size());
   const auto dtype = label_table_.scalar_type();
-
-  TimestepInput time;
-  const auto t_here = t.to(device(), t.scalar_type(), /*non_blocking=*/t.is_cpu());
-  if (c.integer_timesteps()) {
-    time.values = integer_timesteps(t, c);
-    time.index = t_here.to(at::kLong);
-  }
-  time.embedding = embed_timesteps(t_here, dtype);                                   // [N, D]
-  const auto condition = at::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
 
   auto tokens = x_embedder_(patchify(x.to(dtype), c.patch_size)) + pos_embed_.to(dtype);  // [N, T, D]
   for (int64_t layer = 0; layer < c.depth; ++layer) {
     const auto& block = blocks_[layer];
+    const auto& modulation = condition.blocks[layer];
     if (block.router == nullptr) {
-      tokens = run_block(block, tokens, condition, layer, observe);
+      tokens = run_block(block, tokens, modulation, layer, observe);
     } else {
       const auto [through, around] =
-          kernels::split_by_mask(tokens, block.router->mask(tokens, time, layer, observe));
-      tokens = run_block(block, through, condition, layer, observe) + around;
+          kernels::split_by_mask(tokens, block.router->mask(tokens, condition.time, layer, observe));
+      tokens = run_block(block, through, modulation, layer, observe) + around;
     }
   }
 
-  const auto m = final_adaln_(condition).chunk(2, 1);
+  const auto m = condition.last.chunk(2, 1);
   const auto out = final_linear_(kernels::modulated_layer_norm(tokens, m[0], m[1]));  // [N, T, p p C]
   return unpatchify(out.to(at::kFloat), c.patch_size, c.out_channels());
 }
 
 at::Tensor DiffusionTransformer::run_block(const Block& block, const at::Tensor& x,
-                                           const at::Tensor& condition, int64_t layer,
+                                           const at::Tensor& modulation, int64_t layer,
                                            const RoutingObserver& observe) const {
-  const auto m = block.adaln(condition).chunk(6, 1);  // 6 x [N, D]
+  const auto m = modulation.chunk(6, 1);  // 6 x [N, D]
   const auto y =
       kernels::gated_residual(x, m[2], attend(block.attention, kernels::modulated_layer_norm(x, m[0], m[1])));
   return kernels::gated_residual(

@@ -31,6 +31,17 @@ struct Block {
   std::unique_ptr<BlockRouter> router;  // or none
 };
 
+/// All that forward() takes from N pairs of a time and a class: it does not depend on the image.
+struct Condition {
+  TimestepInput time;
+  std::vector<at::Tensor> blocks;  // per block [N, 6D]: what its adaLN makes of the pair
+  at::Tensor last;                 // [N, 2D]: of the output layer
+
+  int64_t size() const { return last.size(0); }
+  Condition narrow(int64_t first, int64_t count) const;
+  Condition select(const std::vector<int64_t>& rows) const;  // any rows, in any order
+};
+
 class DiffusionTransformer {
  public:
   /// Allocates every parameter, uninitialised: load a checkpoint or call initialize() next.
@@ -51,6 +62,11 @@ class DiffusionTransformer {
   /// t may be on the CPU whatever the model's device. Models with integer_timesteps() look at it on the host:
   /// they wait for a GPU when it lies there.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
+                     const RoutingObserver& observe = {}) const;
+
+  /// The same in two parts, of which the first can be had once for many images and steps.
+  Condition condition(const at::Tensor& t, const at::Tensor& y) const;
+  at::Tensor forward(const at::Tensor& x, const Condition& condition,
                      const RoutingObserver& observe = {}) const;
 
   /// What the block routers choose at each of the num_timesteps timesteps, one entry per block; empty for
@@ -83,7 +99,7 @@ class DiffusionTransformer {
   void visit(OnTensor on_tensor, OnPart on_part);
   at::Tensor embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const;
   at::Tensor attend(const Attention& attention, const at::Tensor& x) const;
-  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& condition, int64_t layer,
+  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& modulation, int64_t layer,
                        const RoutingObserver& observe) const;
 
   ModelConfig config_;

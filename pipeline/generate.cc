@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "dit/condition_table.h"
 #include "dit/replayed_forward.h"
 #include "kernels/side_by_side.h"
 #include "sampler/flow.h"
@@ -76,12 +77,10 @@ class Batch {
         first_(first),
         start_(start) {
     count_ = std::min(request.batch_size, static_cast<int64_t>(request.images.size()) - first);
-    std::vector<int64_t> labels;
     for (int64_t i = 0; i < count_; ++i) {
-      labels.push_back(request.images[first + i].label);
+      labels_.push_back(request.images[first + i].label);
       seeds_.push_back(request.images[first + i].seed);
     }
-    labels_ = at::tensor(labels, at::kLong).to(model_.device());
   }
 
   /// False: cancelled.
@@ -117,11 +116,13 @@ class Batch {
         --evaluation_;  // the other half of the same evaluation
         return std::pair(good, as_guided(evaluate(x, t, labels_, {false}), x, t));
       }
-      const auto labels = at::cat({labels_, at::full_like(labels_, c.null_class())});
+      auto labels = labels_;
+      labels.resize(2 * labels_.size(), c.null_class());
       const auto xx = at::cat({x, x});
       const auto halves = as_guided(evaluate(xx, t, labels, {true, false}), xx, t).chunk(2);
       return std::pair(halves[0], halves[1]);
     };
+    prepare_conditions(sampler::evaluation_times(solver_settings(settings), problem));
     problem.denoiser = sampler::guide(conditional, both, settings.guidance, schedule, problem.prediction);
 
     const auto result = sampler::solve(solver_settings(settings), problem,
@@ -130,39 +131,60 @@ class Batch {
   }
 
  private:
+  // What the routers of all layers chose for some rows of a batch, by Router.
+  using PieceRouting = std::array<std::vector<kernels::Routing>, 2>;
+
+  dit::RoutingObserver keeping(PieceRouting& routing) const {
+    if (!observer_.routing) return {};
+    const auto keep = [&](Router router) {
+      return [&routing, router](int64_t, const kernels::Routing& chosen) {
+        routing[static_cast<size_t>(router)].push_back(chosen);
+      };
+    };
+    return dit::RoutingObserver(keep(Router::tokens), keep(Router::timesteps));
+  }
+
+  // `times`: at which the solver will ask the model.
+  void prepare_conditions(std::vector<double> times) {
+    const auto& c = model_.config();
+    if (!model_.device().is_cpu()) times.clear();  // a GPU's recording has this inside
+    if (c.integer_timesteps())
+      for (auto& t : times) t = std::nearbyint(t);
+    auto labels = labels_;
+    labels.push_back(c.null_class());
+    good_conditions_.emplace(model_, times, labels);
+    if (request_.weaker != nullptr) weaker_conditions_.emplace(*request_.weaker, times, labels_);
+  }
+
   // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: guidance's
   // other half, alone only of the weaker model).
-  at::Tensor evaluate(const at::Tensor& z, double t, const at::Tensor& labels,
+  at::Tensor evaluate(const at::Tensor& z, double t, const std::vector<int64_t>& labels,
                       const std::vector<bool>& halves) {
     const auto& c = model_.config();
-    const auto& model = halves.front() ? model_ : *request_.weaker;
-    // On the host where the model looks at them there: it need not wait for a GPU.
-    const auto times = at::full({z.size(0)}, c.integer_timesteps() ? std::nearbyint(t) : t,
-                                at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
+    const bool good = halves.front();
+    const auto& model = good ? model_ : *request_.weaker;
+
+    const double told = c.integer_timesteps() ? std::nearbyint(t) : t;
 
     // The cores share the rows: an image is a function of its own row. A GPU takes them all.
     const bool on_cpu = z.device().is_cpu();
     const int64_t pieces = on_cpu ? std::min<int64_t>(z.size(0), at::get_num_threads()) : 1;
     std::vector<at::Tensor> outputs(pieces);
     std::vector<PieceRouting> routings(pieces);
-    kernels::side_by_side(pieces, [&](int64_t piece) {
-      const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
-      dit::RoutingObserver observe;
-      if (observer_.routing) {
-        const auto keep = [&](Router router) {
-          return [&, router](int64_t, const kernels::Routing& routing) {
-            routings[piece][static_cast<size_t>(router)].push_back(routing);
-          };
-        };
-        observe = dit::RoutingObserver(keep(Router::tokens), keep(Router::timesteps));
-      }
-      if (!on_cpu && !observer_.routing) {
-        outputs[piece] = (halves.front() ? replayed_.good : replayed_.weaker)(z, times, labels);
-        return;
-      }
-      outputs[piece] = model.forward(z.slice(0, first, last), times.slice(0, first, last),
-                                     labels.slice(0, first, last), observe);
-    });
+    if (!on_cpu && !observer_.routing) {
+      // Times on the host where the model looks at them there: it need not wait for a GPU.
+      const auto times = at::full(
+          {z.size(0)}, told, at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
+      outputs[0] = (good ? replayed_.good : replayed_.weaker)(z, times, at::tensor(labels).to(z.device()));
+    } else {
+      const auto& table = good ? good_conditions_ : weaker_conditions_;
+      const auto condition = table->at(told, labels);
+      kernels::side_by_side(pieces, [&](int64_t piece) {
+        const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
+        outputs[piece] = model.forward(z.slice(0, first, last), condition.narrow(first, last - first),
+                                       keeping(routings[piece]));
+      });
+    }
     for (const auto router : {Router::timesteps, Router::tokens}) {
       const auto layers = routings.front()[static_cast<size_t>(router)].size();
       for (size_t layer = 0; layer < layers; ++layer)
@@ -172,9 +194,6 @@ class Batch {
     const bool variance = c.prediction == to_string(sampler::Prediction::noise_and_variance);
     return at::cat(outputs).narrow(1, 0, variance ? 2 * c.in_channels : c.in_channels);
   }
-
-  // What the routers of all layers chose for some rows of a batch, by Router.
-  using PieceRouting = std::array<std::vector<kernels::Routing>, 2>;
 
   void report(const std::vector<PieceRouting>& routings, Router router, int64_t layer, double t,
               const std::vector<bool>& halves) {
@@ -228,8 +247,9 @@ class Batch {
   const Observer& observer_;
   int64_t first_, count_;
   Clock::time_point start_;
-  at::Tensor labels_;
+  std::vector<int64_t> labels_;
   std::vector<uint64_t> seeds_;
+  std::optional<dit::ConditionTable> good_conditions_, weaker_conditions_;
   int step_ = 0, evaluation_ = 0;
   bool cancelled_ = false;
 };
