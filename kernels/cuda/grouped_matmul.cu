@@ -36,17 +36,18 @@ template <Form kForm>
 __device__ __forceinline__ void store(const GroupedMatmul& a, std::int64_t row, int output, const float* sum,
                                       [[maybe_unused]] const float* other) {
   auto* y = static_cast<bf16*>(a.y) + row * a.y_stride + output;
-  [[maybe_unused]] auto* gate_up = static_cast<bf16*>(a.gate_up) + row * a.gate_up_stride + output;
   const auto put = [](bf16* to, float first, float second) {
     *reinterpret_cast<Pair*>(to) = {to_bf16(first), to_bf16(second)};
   };
   if constexpr (kIsSwiGlu<kForm>) {
     put(y, sum[0] / (1 + __expf(-sum[0])) * other[0], sum[1] / (1 + __expf(-sum[1])) * other[1]);
     if constexpr (kForm == Form::swiglu_kept) {
+      auto* gate_up = static_cast<bf16*>(a.gate_up) + row * a.gate_up_stride + output;
       put(gate_up, sum[0], sum[1]);
       put(gate_up + a.out, other[0], other[1]);
     }
   } else if constexpr (kForm == Form::swiglu_backward) {
+    const auto* gate_up = static_cast<const bf16*>(a.gate_up) + row * a.gate_up_stride + output;
     const Pair gates = *reinterpret_cast<const Pair*>(gate_up),
                ups = *reinterpret_cast<const Pair*>(gate_up + a.out);
     const float g[2] = {to_float(gates.first), to_float(gates.second)},
