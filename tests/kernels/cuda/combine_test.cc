@@ -34,16 +34,18 @@ TEST(CudaCombine, EqualsTheDefinition) {
 }
 
 TEST(CudaCombine, WithoutWeightsAllAreOne) {
-  const auto rows = random({31 * 2, 33}, 104);
-  const auto position = at::argsort(random({31 * 2}, 105)).to(at::kInt);
-  const auto expected = rows.to(at::kDouble).index_select(0, position).view({31, 2, 33}).sum(1);
-  under_each_schedule("31 tokens", [&] {
-    Rows in(rows, 3), places(position.view({1, -1}), 0), out(31, 33, at::kFloat, 1);
-    combine({DType::f32, 31, 33, 2, in.data(), in.stride(), static_cast<std::int32_t*>(places.data()),
-             nullptr, out.data(), out.stride()},
-            {});
-    EXPECT_TRUE(near(out.values(), expected, 1e-6));
-  });
+  for (const auto tokens : kTokenCounts) {
+    const auto rows = random({tokens * 2, 33}, 104);
+    const auto position = at::argsort(random({tokens * 2}, 105)).to(at::kInt);
+    const auto expected = rows.to(at::kDouble).index_select(0, position).view({tokens, 2, 33}).sum(1);
+    under_each_schedule(std::to_string(tokens) + " tokens", [&] {
+      Rows in(rows, 3), places(position.view({1, -1}), 0), out(tokens, 33, at::kFloat, 1);
+      combine({DType::f32, tokens, 33, 2, in.data(), in.stride(), static_cast<std::int32_t*>(places.data()),
+               nullptr, out.data(), out.stride()},
+              {});
+      EXPECT_TRUE(near(out.values(), expected, 1e-6));
+    });
+  }
 }
 
 TEST(CudaCombine, BackwardEqualsTheDefinition) {

@@ -43,7 +43,7 @@ inline std::vector<GroupedCase> grouped_cases() {
   return all;
 }
 
-/// expected(expert, first row, rows) for each expert that has rows.
+/// work(expert, first row, rows) for each expert that has rows.
 template <class Work>
 void for_each_group(const GroupedCase& c, Work work) {
   std::int64_t first = 0;
