@@ -18,6 +18,7 @@ const cuda::Backend* cuda_kernels(std::initializer_list<at::Tensor> operands) {
 }
 
 cuda::Stream current_stream(const at::Tensor& tensor) {
+  if (tensor.device().is_cpu()) return nullptr;
   // Through c10's table of devices: this file links without libtorch_cuda.
   const c10::impl::VirtualGuardImpl devices(tensor.device().type());
   return static_cast<cuda::Stream>(devices.getStreamNativeHandle(devices.getStream(tensor.device())));

@@ -14,7 +14,8 @@ namespace switchyard::kernels {
 /// device and of one dtype out of fp32 and bf16, or a gradient that is wanted (the kernels have none).
 const cuda::Backend* cuda_kernels(std::initializer_list<at::Tensor> operands);
 
-/// The stream that libtorch's own operations on this tensor's device use now.
+/// The stream that libtorch's own operations on this tensor's device use now; null for a tensor on the CPU,
+/// where the tests have the kernels run by an emulator.
 cuda::Stream current_stream(const at::Tensor& tensor);
 
 cuda::DType cuda_dtype(const at::Tensor& tensor);  // fp32 or bf16

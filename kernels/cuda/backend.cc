@@ -11,7 +11,11 @@ const Backend* backend() {
       .count_experts = &count_experts,
       .grouped_swiglu = &grouped_swiglu,
       .grouped_linear = &grouped_linear,
+      .grouped_linear_backward = &grouped_linear_backward,
+      .grouped_swiglu_backward = &grouped_swiglu_backward,
+      .grouped_gradient = &grouped_gradient,
       .combine = &combine,
+      .combine_backward = &combine_backward,
       .timestep_embedding = &timestep_embedding,
       .split_by_mask = &split_by_mask,
   };

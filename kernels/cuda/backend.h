@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/cuda/combine.h"
+#include "kernels/cuda/grouped_gradient.h"
 #include "kernels/cuda/grouped_matmul.h"
 #include "kernels/cuda/modulate.h"
 #include "kernels/cuda/permute.h"
@@ -20,7 +21,11 @@ struct Backend {
   decltype(&cuda::count_experts) count_experts;
   decltype(&cuda::grouped_swiglu) grouped_swiglu;
   decltype(&cuda::grouped_linear) grouped_linear;
+  decltype(&cuda::grouped_linear_backward) grouped_linear_backward;
+  decltype(&cuda::grouped_swiglu_backward) grouped_swiglu_backward;
+  decltype(&cuda::grouped_gradient) grouped_gradient;
   decltype(&cuda::combine) combine;
+  decltype(&cuda::combine_backward) combine_backward;
   decltype(&cuda::timestep_embedding) timestep_embedding;
   decltype(&cuda::split_by_mask) split_by_mask;
 };

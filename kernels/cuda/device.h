@@ -3,7 +3,7 @@
 //   - SHARED_ARRAY and DynamicShared for shared memory, launch() instead of <<<>>>, UNROLL;
 //   - __syncthreads, __syncthreads_count, __syncwarp, __shfl_*_sync, __ballot_sync, atomicAdd, rsqrtf,
 //   __expf, ...;
-//   - copy_async_16, load_matrices, multiply_add: the only PTX.
+//   - copy_async_16, load_matrices, load_matrices_transposed, multiply_add: the only PTX.
 // Rules that keep the emulator's verdict true: only whole blocks return early; full-warp operations stand
 // outside of conditions that divide a warp; block sizes are multiples of 32; blocks never wait for each
 // other; offsets are 64 bits.
@@ -98,6 +98,14 @@ template <int kMatrices>
 __device__ __forceinline__ void load_matrices(std::uint32_t (&fragment)[kMatrices], const void* row) {
   static_assert(kMatrices == 4);
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(fragment[0]), "=r"(fragment[1]), "=r"(fragment[2]), "=r"(fragment[3])
+               : "r"(shared_address(row))
+               : "memory");
+}
+
+// The same of each matrix's transpose: the rows in shared memory are its columns.
+__device__ __forceinline__ void load_matrices_transposed(std::uint32_t (&fragment)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(fragment[0]), "=r"(fragment[1]), "=r"(fragment[2]), "=r"(fragment[3])
                : "r"(shared_address(row))
                : "memory");

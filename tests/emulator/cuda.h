@@ -163,15 +163,24 @@ void wait_copies() {
   emulator::wait_copies(kGroupsLeft);
 }
 
+// `row` of 16 bytes in shared memory, seen by the sanitizers as this lane's reads.
+inline void read_matrix_row(const void* row, const emulator::Place& place) {
+  emulator::check_shared(row, 16, "ldmatrix", place);
+  for (int i = 0; i < 4; ++i) {
+    [[maybe_unused]] const volatile auto read = static_cast<const volatile std::uint32_t*>(row)[i];
+  }
+}
+
 template <int kMatrices>
 void load_matrices(std::uint32_t (&fragment)[kMatrices], const void* row, EMULATOR_PLACE) {
-  if (emulator::lane_index() < 8 * kMatrices) {
-    emulator::check_shared(row, 16, "ldmatrix", place);
-    for (int i = 0; i < 4; ++i) {  // seen by the sanitizers as this lane's reads
-      [[maybe_unused]] const volatile auto read = static_cast<const volatile std::uint32_t*>(row)[i];
-    }
-  }
+  if (emulator::lane_index() < 8 * kMatrices) read_matrix_row(row, place);
   emulator::warp_operation(kFullWarp, emulator::warp_load_matrices<kMatrices>, {row, fragment, 0}, 0, false,
+                           place);
+}
+
+inline void load_matrices_transposed(std::uint32_t (&fragment)[4], const void* row, EMULATOR_PLACE) {
+  read_matrix_row(row, place);
+  emulator::warp_operation(kFullWarp, emulator::warp_load_matrices_transposed, {row, fragment, 0}, 0, false,
                            place);
 }
 

@@ -144,9 +144,14 @@ TEST(Emulator, FragmentsMultiplyAsMatrices) {
              b = kernels::random({8, 16}, 72, at::kBFloat16);
   for (const auto& schedule : kSchedules) {
     const ScopedSchedule scoped(schedule);
-    const auto d = at::empty({16, 8});
-    planted::warp_product(a.const_data_ptr(), b.const_data_ptr(), d.mutable_data_ptr<float>());
-    EXPECT_TRUE(kernels::near(d, at::mm(a.to(at::kDouble), b.to(at::kDouble).t()), 1e-6)) << schedule.name;
+    for (const bool transposed : {false, true}) {
+      const auto left = (transposed ? a.t() : a).contiguous(), right = (transposed ? b.t() : b).contiguous();
+      const auto d = at::empty({16, 8});
+      planted::warp_product(left.const_data_ptr(), right.const_data_ptr(), d.mutable_data_ptr<float>(),
+                            transposed);
+      EXPECT_TRUE(kernels::near(d, at::mm(a.to(at::kDouble), b.to(at::kDouble).t()), 1e-6))
+          << schedule.name << (transposed ? ", transposed" : "");
+    }
   }
 }
 

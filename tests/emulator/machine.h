@@ -71,6 +71,7 @@ void warp_shuffle(Lane* const* lanes, unsigned mask, std::size_t size);
 void warp_ballot(Lane* const* lanes, unsigned mask, std::size_t);
 template <int kMatrices>
 void warp_load_matrices(Lane* const* lanes, unsigned mask, std::size_t);
+void warp_load_matrices_transposed(Lane* const* lanes, unsigned mask, std::size_t);
 void warp_mma_bf16_m16n8k16(Lane* const* lanes, unsigned mask, std::size_t);
 
 }  // namespace switchyard::emulator

@@ -50,17 +50,27 @@ __global__ void operations_kernel(Operations* out) {
   out->barrier_count[i] = __syncthreads_count(i % 3 == 0);
 }
 
-__global__ void warp_product_kernel(const bf16* a, const bf16* b, float* d) {
+__global__ void warp_product_kernel(const bf16* a, const bf16* b, float* d, bool transposed) {
   SHARED_ARRAY(bf16, left, 16 * 24);  // rows of 24: 16 values and padding
   SHARED_ARRAY(bf16, right, 16 * 24);
   for (int i = lane(); i < 16 * 16; i += 32) {
-    left[i / 16 * 24 + i % 16] = a[i];
-    right[i / 16 * 24 + i % 16] = i < 8 * 16 ? b[i] : to_bf16(0);
+    const int row = i / 16, column = i % 16;
+    left[row * 24 + column] = a[i];
+    if (transposed)
+      right[row * 24 + column] = column < 8 ? b[row * 8 + column] : to_bf16(0);
+    else
+      right[row * 24 + column] = row < 8 ? b[i] : to_bf16(0);
   }
   __syncwarp();
+  const int half = lane() / 8 % 2 * 8, other_half = lane() / 16 * 8;
   std::uint32_t fragment_a[4], fragment_b[4];
-  load_matrices(fragment_a, left + lane() % 16 * 24 + lane() / 16 * 8);
-  load_matrices(fragment_b, right + (lane() / 16 * 8 + lane() % 8) * 24 + lane() / 8 % 2 * 8);
+  if (transposed) {
+    load_matrices_transposed(fragment_a, left + (other_half + lane() % 8) * 24 + half);
+    load_matrices_transposed(fragment_b, right + (half + lane() % 8) * 24 + other_half);
+  } else {
+    load_matrices(fragment_a, left + (half + lane() % 8) * 24 + other_half);
+    load_matrices(fragment_b, right + (other_half + lane() % 8) * 24 + half);
+  }
   const std::uint32_t first[2] = {fragment_b[0], fragment_b[1]};
   float sum[4] = {};
   multiply_add(sum, fragment_a, first);
@@ -136,8 +146,9 @@ void count_threads(int* count, int blocks, bool atomically) {
 
 void operations(Operations* out) { launch(operations_kernel, 1, 64, 0, {}, out); }
 
-void warp_product(const void* a, const void* b, float* d) {
-  launch(warp_product_kernel, 1, 32, 0, {}, static_cast<const bf16*>(a), static_cast<const bf16*>(b), d);
+void warp_product(const void* a, const void* b, float* d, bool transposed) {
+  launch(warp_product_kernel, 1, 32, 0, {}, static_cast<const bf16*>(a), static_cast<const bf16*>(b), d,
+         transposed);
 }
 
 void make(Mistake mistake, const float* in, float* out) {

@@ -29,8 +29,8 @@ struct Operations {
 void operations(Operations* out);
 
 /// The product of one warp: d [16, 8] = a [16, 16] b [8, 16]^T, row-major bf16, through load_matrices and
-/// multiply_add.
-void warp_product(const void* a, const void* b, float* d);
+/// multiply_add; `transposed`: a is given as [16, 16]^T and b as [16, 8], through load_matrices_transposed.
+void warp_product(const void* a, const void* b, float* d, bool transposed);
 
 /// What a kernel or launch can do wrong, each reported by an Error.
 enum class Mistake {

@@ -50,6 +50,21 @@ void warp_load_matrices(Lane* const* lanes, unsigned, std::size_t) {
 template void warp_load_matrices<2>(Lane* const*, unsigned, std::size_t);
 template void warp_load_matrices<4>(Lane* const*, unsigned, std::size_t);
 
+// ldmatrix .m8n8.x4 .trans .b16: lane l receives of each matrix the elements l / 4 of rows 2 (l % 4) and
+// 2 (l % 4) + 1.
+void warp_load_matrices_transposed(Lane* const* lanes, unsigned, std::size_t) {
+  for (int q = 0; q < 4; ++q) {
+    for (int lane = 0; lane < 32; ++lane) {
+      std::uint16_t pair[2];
+      for (int element = 0; element < 2; ++element) {
+        const auto* row = static_cast<const std::uint16_t*>(lanes[8 * q + 2 * (lane % 4) + element]->in);
+        __builtin_memcpy(pair + element, row + lane / 4, 2);
+      }
+      __builtin_memcpy(static_cast<std::uint32_t*>(lanes[lane]->out) + q, pair, 4);
+    }
+  }
+}
+
 // mma.m16n8k16 .row.col .f32.bf16.bf16.f32: d [16, 8] += a [16, 16] b [16, 8]. With group g = lane / 4 and
 // column pair t = 2 (lane % 4):
 //   a0: (g, t..t+1)   a1: (g + 8, t..)   a2: (g, t + 8..)   a3: (g + 8, t + 8..)

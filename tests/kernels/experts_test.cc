@@ -37,6 +37,12 @@ struct Inputs {
             down.to(dtype),
             {routing.probabilities, routing.experts, routing.gate_weights.to(weights_dtype)}};
   }
+  Inputs on(at::DeviceType device) const {
+    return {x.to(device),
+            gate_up.to(device),
+            down.to(device),
+            {routing.probabilities.to(device), routing.experts.to(device), routing.gate_weights.to(device)}};
+  }
   Inputs with_gradient() const {
     const auto leaf = [](const at::Tensor& tensor) { return tensor.detach().clone().requires_grad_(true); };
     return {leaf(x),
@@ -92,14 +98,19 @@ TEST(RoutedExperts, SomeCasesLeaveExpertsWithoutTokens) {  // else the tests abo
   EXPECT_EQ(order.begin[4], order.begin[5]);
 }
 
-TEST(RoutedExperts, GradientsEqualThoseOfTheReference) {
+class RoutedExpertsGradient : public OnDevice {};
+ON_EVERY_DEVICE(RoutedExpertsGradient);
+
+TEST_P(RoutedExpertsGradient, EqualsThatOfTheReference) {
   for (const auto& c : kCases) {
     for (const auto& [dtype, limit] : kDtypes) {
       const auto in = inputs_of(c, dtype);
       const auto weight = random({c.tokens, c.width}, 45);
-      const auto ours = in.with_gradient(), plain = in.to(at::kDouble, at::kDouble).with_gradient();
+      const auto ours = in.on(device()).with_gradient(),
+                 plain = in.to(at::kDouble, at::kDouble).with_gradient();
       const auto gradients = torch::autograd::grad(
-          {(routed_experts(ours.x, ours.routing, ours.gate_up, ours.down) * weight.to(dtype)).sum()},
+          {(routed_experts(ours.x, ours.routing, ours.gate_up, ours.down) * weight.to(device(), dtype))
+               .sum()},
           ours.leaves());
       const auto expected = torch::autograd::grad(
           {(routed_experts_reference(plain.x, plain.routing, plain.gate_up, plain.down) *
@@ -169,14 +180,7 @@ class PackedForms : public ::testing::TestWithParam<Form> {
   static at::DeviceType device() { return GetParam().device; }
   static at::ScalarType dtype() { return GetParam().dtype; }
   static double limit() { return GetParam().limit; }
-  static Inputs inputs(const Case& c) { return on_device(inputs_of(c, dtype())); }
-  static Inputs on_device(const Inputs& in) {
-    const auto& r = in.routing;
-    return {in.x.to(device()),
-            in.gate_up.to(device()),
-            in.down.to(device()),
-            {r.probabilities.to(device()), r.experts.to(device()), r.gate_weights.to(device())}};
-  }
+  static Inputs inputs(const Case& c) { return inputs_of(c, dtype()).on(device()); }
 };
 
 INSTANTIATE_TEST_SUITE_P(DevicesAndDtypes, PackedForms,

@@ -1,90 +1,98 @@
 // The grouped products beside one product per expert.
 #include "kernels/cuda/grouped_matmul.h"
 
-#include <numeric>
-
-#include "cases.h"
+#include "grouped_cases.h"
 
 namespace switchyard::kernels::cuda {
 namespace {
 
-struct Case {
-  std::vector<std::int64_t> rows;  // of each expert
-  int in, out;
+struct Form {
+  void (*launch)(const GroupedMatmul&, Stream);
+  bool swiglu, backward;
+  bool keeps = false;  // gate_up is written
 };
 
-// kTokenCounts rows in all, spread over kExpertCounts experts, the first of every three with none.
-std::vector<Case> cases() {
-  std::vector<Case> all;
-  for (const auto tokens : kTokenCounts) {
-    for (const int experts : kExpertCounts) {
-      Case c{std::vector<std::int64_t>(static_cast<size_t>(experts)), 40, 24};
-      for (std::int64_t row = 0; row < tokens; ++row) {
-        auto e = static_cast<size_t>(row * 7 % experts);
-        if (experts > 1 && e % 3 == 0) e = (e + 1) % static_cast<size_t>(experts);
-        ++c.rows[e];
-      }
-      all.push_back(c);
-    }
-  }
-  all.push_back({{1, 0, 31, 33, 127, 129, 0}, 96, 72});  // several tiles in every direction
-  all.push_back({{3, 0, 130}, 136, 264});
-  all.push_back({{2}, 8, 8});
-  return all;
+// The weights of all experts, as rows of a matrix.
+at::Tensor weights_for(const Form& form, const GroupedCase& c) {
+  const int rows = form.backward ? c.in : form.swiglu ? 2 * c.out : c.out;
+  return (random({c.experts() * rows, form.backward ? c.out : c.in}, 122) / std::sqrt(c.in))
+      .to(at::kBFloat16);
 }
 
-std::string text(const Case& c) {
-  return std::to_string(c.rows.size()) + " experts, " +
-         std::to_string(std::accumulate(c.rows.begin(), c.rows.end(), std::int64_t{0})) + " rows, " +
-         std::to_string(c.in) + " to " + std::to_string(c.out);
+// In double, of an expert's rows x [n, in]: the result, for a backward that of dy = x; gate_up [n, 2 out].
+at::Tensor expected_for(const Form& form, const at::Tensor& x, const at::Tensor& weight,
+                        const at::Tensor& gate_up) {
+  const auto product = at::mm(x, form.backward ? weight : weight.t());
+  if (!form.swiglu) return product;
+  const auto parts = (form.backward ? gate_up : product).chunk(2, 1);
+  const auto g = parts[0], u = parts[1];
+  if (!form.backward) return at::silu(g) * u;
+  const auto s = at::sigmoid(g);
+  return at::cat({product * u * (s + g * s * (1 - s)), product * g * s}, 1);
 }
 
-void compare(bool swiglu) {
-  for (const auto& c : cases()) {
-    const auto experts = static_cast<int>(c.rows.size());
-    if (!swiglu && experts > 8) continue;  // the two differ in their last lines alone
-    const auto rows = std::accumulate(c.rows.begin(), c.rows.end(), std::int64_t{0});
-    const std::int64_t tokens = (rows + 1) / 2;  // gathered: every token is used about twice
+void compare(const Form& form, int max_experts) {
+  for (const auto& c : grouped_cases()) {
+    if (c.experts() > max_experts) continue;
+    const auto rows = c.all_rows();
+    const std::int64_t tokens = form.backward ? rows : (rows + 1) / 2;  // gathered: each is used about twice
     const auto x = random({tokens, c.in}, 121, at::kBFloat16);
-    const auto weight =
-        (random({experts * (swiglu ? 2 : 1) * c.out, c.in}, 122) / std::sqrt(c.in)).to(at::kBFloat16);
-    const auto token_of = at::arange(rows).mul(5).remainder(tokens).to(at::kInt);
-    auto begin = at::zeros({1, experts + 1}, at::kInt);
-    const auto expected = at::empty({rows, c.out}, at::kDouble);
-    std::int64_t first = 0;
-    for (int e = 0; e < experts; ++e) {
-      const auto count = c.rows[static_cast<size_t>(e)];
-      const auto own = x.to(at::kDouble).index_select(0, token_of.narrow(0, first, count));
-      const auto product = at::mm(own, weight.view({experts, -1, c.in})[e].to(at::kDouble).t());
+    const auto weight = weights_for(form, c), gate_up = random({rows, 2 * c.out}, 123, at::kBFloat16);
+    const auto token_of = at::arange(rows).mul(form.backward ? 1 : 5).remainder(tokens).to(at::kInt);
+    const std::int64_t width = form.swiglu && form.backward ? 2 * c.out : c.out;
+    const auto expected = at::empty({rows, width}, at::kDouble),
+               kept = at::empty({rows, 2 * c.out}, at::kDouble);
+    for_each_group(c, [&](int e, std::int64_t first, std::int64_t count) {
+      const auto own = x.index_select(0, token_of.narrow(0, first, count)).to(at::kDouble);
+      const auto own_weight = weight.view({c.experts(), -1, weight.size(1)})[e].to(at::kDouble);
       expected.narrow(0, first, count)
-          .copy_(swiglu ? at::silu(product.narrow(1, 0, c.out)) * product.narrow(1, c.out, c.out) : product);
-      first += count;
-      begin[0][e + 1] = static_cast<std::int32_t>(first);
-    }
+          .copy_(expected_for(form, own, own_weight, gate_up.narrow(0, first, count).to(at::kDouble)));
+      if (form.keeps) kept.narrow(0, first, count).copy_(at::mm(own, own_weight.t()));
+    });
     under_each_schedule(text(c), [&] {
-      Rows in(x, 8), weights(weight, 0), tokens_of(token_of.view({1, -1}), 0), begins(begin, 0),
-          out(rows, c.out, at::kBFloat16, 16);
-      const GroupedMatmul arguments{rows,
-                                    experts,
-                                    c.in,
-                                    c.out,
-                                    in.data(),
-                                    in.stride(),
-                                    weights.data(),
-                                    static_cast<std::int32_t*>(begins.data()),
-                                    static_cast<std::int32_t*>(tokens_of.data()),
-                                    out.data(),
-                                    out.stride()};
-      (swiglu ? grouped_swiglu : grouped_linear)(arguments, {});
+      const auto unwritten = at::full_like(gate_up, NAN);
+      Rows in(x, 8), weights(weight, 0), tokens_of(token_of.view({1, -1}), 0), begins(c.begin(), 0),
+          out(rows, width, at::kBFloat16, 16), gates(form.backward ? gate_up : unwritten, 8);
+      GroupedMatmul arguments{rows,
+                              c.experts(),
+                              c.in,
+                              c.out,
+                              in.data(),
+                              in.stride(),
+                              weights.data(),
+                              static_cast<std::int32_t*>(begins.data()),
+                              form.backward ? nullptr : static_cast<std::int32_t*>(tokens_of.data()),
+                              out.data(),
+                              out.stride()};
+      if (form.keeps || (form.swiglu && form.backward)) {
+        arguments.gate_up = gates.data();
+        arguments.gate_up_stride = gates.stride();
+      }
+      form.launch(arguments, {});
       EXPECT_TRUE(near(out.values(), expected, 4e-3));  // the rounding of the result to bf16
       EXPECT_TRUE(out.intact());
+      if (form.keeps) {
+        EXPECT_TRUE(near(gates.values(), kept, 4e-3));
+      }
+      EXPECT_TRUE(gates.intact());
     });
   }
 }
 
-TEST(CudaGroupedMatmul, SwigluEqualsTheDefinition) { compare(/*swiglu=*/true); }
+TEST(CudaGroupedMatmul, SwigluEqualsTheDefinition) { compare({grouped_swiglu, true, false}, 31); }
 
-TEST(CudaGroupedMatmul, LinearEqualsTheDefinition) { compare(/*swiglu=*/false); }
+// Fewer experts: these differ from the one above in their last lines alone.
+TEST(CudaGroupedMatmul, SwigluKeepsWhatItsBackwardNeeds) { compare({grouped_swiglu, true, false, true}, 8); }
+
+TEST(CudaGroupedMatmul, LinearEqualsTheDefinition) { compare({grouped_linear, false, false}, 8); }
+
+TEST(CudaGroupedMatmul, SwigluBackwardEqualsTheDefinition) {
+  compare({grouped_swiglu_backward, true, true}, 31);
+}
+
+TEST(CudaGroupedMatmul, LinearBackwardEqualsTheDefinition) {
+  compare({grouped_linear_backward, false, true}, 8);
+}
 
 TEST(CudaGroupedMatmul, RejectsSizesThatItCannotCopy) {
   GroupedMatmul a{};
@@ -95,7 +103,15 @@ TEST(CudaGroupedMatmul, RejectsSizesThatItCannotCopy) {
     a.out = out;
     a.x_stride = a.y_stride = stride;
     EXPECT_THROW(grouped_swiglu(a, {}), std::invalid_argument);
+    EXPECT_THROW(grouped_linear_backward(a, {}), std::invalid_argument);
   }
+}
+
+TEST(CudaGroupedMatmul, TheBackwardOfSwigluNeedsItsInputs) {
+  GroupedMatmul a{};
+  a.rows = a.experts = 1;
+  a.in = a.out = 8;
+  EXPECT_THROW(grouped_swiglu_backward(a, {}), std::invalid_argument);
 }
 
 }  // namespace
