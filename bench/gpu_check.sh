@@ -58,7 +58,8 @@ check() {
   esac
   ((rc == 0)) || { failed=1; tail -n 25 "$part"; }
   # What googletest says of itself, and what the sanitizer does.
-  note=$(grep -E '^\[  (PASSED|SKIPPED|FAILED) +\] +[0-9]+ test|(ERROR|RACECHECK) SUMMARY' "$part" | tr -s '\n =' ' ' || true)
+  note=$(grep -E '^\[  (PASSED|SKIPPED|FAILED) +\] +[0-9]+ test|(ERROR|RACECHECK) SUMMARY' "$part" | sed 's/, listed below://' |
+    tr -s '\n =' ' ' || true)
   printf '%s\t%s\t%d\t%s\n' "$name" "$result" "$((SECONDS - began))" "$note" | tee -a "$checks"
   rm -f "$part"
 }
