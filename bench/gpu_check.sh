@@ -5,7 +5,7 @@
 #
 #   bench/gpu_check.sh          build and run
 #   bench/gpu_check.sh --pack   collect in out/gpu-deps what a bare machine lacks (JSON and googletest sources, zlib): 3 MB to
-#                               carry there beside the checkout
+#                               carry there beside the checkout; needs the packages of tools/setup.sh
 #
 # Needed: a C++20 compiler, CMake, ninja, torch 2.11 (of python3, or SWITCHYARD_TORCH=DIR) and, for the GPU, nvcc 13.
 # SWITCHYARD_CUDA_ARCHITECTURES chooses what is compiled for; default: the GPU that is there. GPU_CHECK_SECONDS and
@@ -16,9 +16,9 @@ cd "$(dirname "$0")/.."
 deps=$PWD/out/gpu-deps
 if [[ ${1:-} == --pack ]]; then
   mkdir -p "$deps/include" "$deps/googletest"
-  cp -r /usr/include/nlohmann /usr/include/zlib.h "$deps/include/"
-  cp "$(find /usr/include -name zconf.h -print -quit)" "$deps/include/"
-  cp "$(find /usr/lib -name libz.a -print -quit)" "$deps/"
+  cp -r /usr/include/nlohmann "$deps/include/"
+  dpkg -L zlib1g-dev | grep -E '/z(lib|conf)[.]h$' | xargs cp -t "$deps/include/"
+  dpkg -L zlib1g-dev | grep '/libz[.]a$' | xargs cp -t "$deps/"
   cp -r /usr/src/googletest/googletest/include /usr/src/googletest/googletest/src "$deps/googletest/"
   du -sh "$deps"
   exit 0
@@ -58,7 +58,8 @@ check() {
   esac
   ((rc == 0)) || { failed=1; tail -n 25 "$part"; }
   # What googletest says of itself, and what the sanitizer does.
-  note=$(grep -E '^\[  (PASSED|SKIPPED|FAILED) +\] +[0-9]+ test|ERROR SUMMARY' "$part" | tr -s '\n =' ' ' || true)
+  note=$(grep -E '^\[  (PASSED|SKIPPED|FAILED) +\] +[0-9]+ test|(ERROR|RACECHECK) SUMMARY' "$part" | sed 's/, listed below://' |
+    tr -s '\n =' ' ' || true)
   printf '%s\t%s\t%d\t%s\n' "$name" "$result" "$((SECONDS - began))" "$note" | tee -a "$checks"
   rm -f "$part"
 }
@@ -98,11 +99,13 @@ grep -E '(CPU_bf16|CUDA_fp32|CUDA_bf16): .*limit' "$log" || true
 
 bench_options=()
 if [[ $device == cuda ]]; then
-  sanitize=(compute-sanitizer --error-exitcode 9)
+  # Our own kernels alone: libtorch's are many, and a sanitizer slows them down a hundred times.
+  sanitize=(compute-sanitizer --error-exitcode 9 --kernel-name "kns=switchyard")
+  memcheck=("${sanitize[@]}" --tool memcheck --report-api-errors no)
   if command -v compute-sanitizer >/dev/null; then
-    check "memcheck, operations" 60 "${sanitize[@]}" --tool memcheck "$kernels" --gtest_filter='Devices/*/CUDA'
+    check "memcheck, operations" 60 "${memcheck[@]}" "$kernels" --gtest_filter='Devices/*/CUDA'
     check "racecheck, operations" 60 "${sanitize[@]}" --tool racecheck "$kernels" --gtest_filter='Devices/*/CUDA'
-    check "memcheck, graph" 40 "${sanitize[@]}" --tool memcheck "$dit" --gtest_filter='ReplayedForward.ReplaysOnAGpu*'
+    check "memcheck, graph" 40 "${memcheck[@]}" "$dit" --gtest_filter='ReplayedForward.ReplaysOnAGpu*'
   else
     printf 'sanitizer\tnot run\t0\tno compute-sanitizer here\n' | tee -a "$checks"
   fi
