@@ -29,7 +29,7 @@ at::Tensor per_image(const at::Tensor& x, const OfImage& of_image) {
   shape[0] = x.size(0);
   const at::Tensor numbers = at::empty(shape, at::kDouble);
   for (std::int64_t i = 0; i < x.size(0); ++i) numbers.data_ptr<double>()[i] = of_image(i);
-  return numbers.to(x.scalar_type());
+  return numbers.to(x.options());  // dtype and device
 }
 
 double scalar_product(const at::Tensor& a, const at::Tensor& b) {
