@@ -1,6 +1,6 @@
 // How fast one guided forward pass at 256x256 is (one image, both halves), for one model of each kind.
 //
-//   bench_forward [PART OF A MODEL'S NAME]
+//   bench_forward [PART OF A MODEL'S NAME [fp32|bf16|int8]]
 //
 // Each row is a share of this machine's best measured product of the same numbers, taken in the same run, and
 // stands beside the plain at::linear form: plain and packed in turn, medians. Weights are random. Run it on
@@ -17,6 +17,7 @@
 #include <string>
 
 #include "dit/transformer.h"
+#include "kernels/side_by_side.h"
 #include "timing.h"
 #include "work.h"
 
@@ -110,13 +111,24 @@ void bench(const Case& which, const Numbers& numbers, double peak) {
   const auto x = at::randn({1, 4, 32, 32}, generator).repeat({2, 1, 1, 1});
   const auto t = config.integer_timesteps() ? at::full({2}, 500.0) : at::full({2}, 0.5);
   const auto y = at::tensor({207, 1000}, at::kLong);
+  // As generate() does it: one half of guidance per core, where there are two.
+  const auto guided = [&](const dit::DiffusionTransformer& model) {
+    const int64_t pieces = std::min(2, at::get_num_threads());
+    std::vector<at::Tensor> halves(pieces);
+    kernels::side_by_side(pieces, [&](int64_t i) {
+      const int64_t first = 2 * i / pieces, count = 2 / pieces;
+      halves[i] =
+          model.forward(x.narrow(0, first, count), t.narrow(0, first, count), y.narrow(0, first, count));
+    });
+    return at::cat(halves);
+  };
   at::Tensor out_plain, out_packed;
   std::vector<double> times_plain, times_packed;
   peak_memory();
   constexpr int kRepetitions = 9;
   for (int i = 0; i <= kRepetitions; ++i) {
-    const double a = seconds([&] { out_plain = plain.forward(x, t, y); });
-    const double b = seconds([&] { out_packed = packed.forward(x, t, y); });
+    const double a = seconds([&] { out_plain = guided(plain); });
+    const double b = seconds([&] { out_packed = guided(packed); });
     if (i == 0) continue;  // warm-up
     times_plain.push_back(a);
     times_packed.push_back(b);
@@ -136,13 +148,14 @@ void bench(const Case& which, const Numbers& numbers, double peak) {
 
 int main(int argc, char** argv) {
   const at::NoGradGuard no_grad;
-  const std::string wanted = argc > 1 ? argv[1] : "";
+  const std::string wanted = argc > 1 ? argv[1] : "", wanted_numbers = argc > 2 ? argv[2] : "";
   std::printf(
       "Guided forward at 256x256, one image, %d threads: work in GFLOP, time, rate, share of the best "
       "product of such numbers;\nthe plain at::linear form and how many times faster; peak memory of both "
       "forms; largest difference of the largest output\n\n",
       at::get_num_threads());
   for (const auto& numbers : kNumbers) {
+    if (std::string(numbers.name).find(wanted_numbers) == std::string::npos) continue;
     if (!has(numbers)) {
       std::printf("%s skipped: this processor has no such products\n", numbers.name);
       continue;
