@@ -22,6 +22,7 @@
 #include "gpu_report.h"
 #include "kernels/experts.h"
 #include "timing.h"
+#include "work.h"
 
 namespace {
 
@@ -74,7 +75,8 @@ class Bench {
  public:
   explicit Bench(const Options& options) : options_(options), report_(options.out) {}
 
-  void run() {
+  /// False: a replayed step was not the called one.
+  bool run() {
     add_checks();
     const bool gpu = options_.device.is_cuda();
     report_.add("Machine", {{"machine", options_.machine},
@@ -87,6 +89,7 @@ class Bench {
       if (dit::preset(model).routes_tokens()) measure_experts(model);
     }
     std::fputs(report_.markdown().c_str(), stdout);
+    return same_;
   }
 
  private:
@@ -181,18 +184,6 @@ class Bench {
                           {"unit", "TB/s"}});
   }
 
-  // Multiply-adds count as two; the linear layers and attention of one image's tokens, one forward.
-  static double flop(const dit::ModelConfig& c) {
-    const auto d = static_cast<double>(c.hidden_size), tokens = static_cast<double>(c.tokens());
-    const double experts =
-        3 * d * static_cast<double>(c.experts_per_token * c.expert_hidden + c.shared_hidden) +
-        d * static_cast<double>(c.num_experts);
-    const double dense = 2 * d * static_cast<double>(c.mlp_hidden);
-    const double per_token = 4 * d * d + 2 * tokens * d + experts + dense;
-    const double per_image = 6 * d * d;  // adaLN
-    return 2 * static_cast<double>(c.depth) * (tokens * per_token + per_image);
-  }
-
   void measure_steps(const std::string& name) {
     const auto config = dit::preset(name);
     dit::DiffusionTransformer model(config, here(at::kBFloat16));
@@ -218,11 +209,13 @@ class Bench {
         });
       };
       const auto as_graph = [&] { step(replayed); };
-      add_step(name, images, "called", flop(config), called);
+      add_step(name, images, "called", forward_flop(config), called);
       const auto expected = out;
       as_graph();
       if (!replayed.replays(2 * images)) continue;
-      add_step(name, images, at::equal(out, expected) ? "graph" : "graph, DIFFERS", flop(config), as_graph);
+      same_ = same_ && at::equal(out, expected);
+      add_step(name, images, at::equal(out, expected) ? "graph" : "graph, DIFFERS", forward_flop(config),
+               as_graph);
     }
   }
 
@@ -279,7 +272,8 @@ class Bench {
 
   Options options_;
   bench::Report report_;
-  double peak_ = 0;  // TFLOP/s of the bf16 product
+  double peak_ = 0;   // TFLOP/s of the bf16 product
+  bool same_ = true;  // so far, as replayed and as called
 };
 
 }  // namespace
@@ -292,7 +286,7 @@ int main(int argc, char** argv) try {
     return 3;
   }
   at::manual_seed(0);
-  Bench(options).run();
+  if (!Bench(options).run()) return 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "bench_gpu: %s\n", error.what());
   return 1;

@@ -56,6 +56,10 @@ check() {
     124) result="out of time" ;;
     *) result="failed ($rc)" ;;
   esac
+  # Cases that find no GPU where there is one have tested nothing, nor has a filter that fits no test.
+  if [[ $device == cuda ]] && grep -qE '^no GPU|^\[==========\] 0 tests' "$part"; then
+    rc=1 result="failed: cases skipped for want of a GPU, or no cases"
+  fi
   ((rc == 0)) || { failed=1; tail -n 25 "$part"; }
   # What googletest says of itself, and what the sanitizer does.
   note=$(grep -E '^\[  (PASSED|SKIPPED|FAILED) +\] +[0-9]+ test|(ERROR|RACECHECK) SUMMARY' "$part" | sed 's/, listed below://' |
@@ -103,8 +107,8 @@ if [[ $device == cuda ]]; then
   sanitize=(compute-sanitizer --error-exitcode 9 --kernel-name "kns=switchyard")
   memcheck=("${sanitize[@]}" --tool memcheck --report-api-errors no)
   if command -v compute-sanitizer >/dev/null; then
-    check "memcheck, operations" 60 "${memcheck[@]}" "$kernels" --gtest_filter='Devices/*/CUDA'
-    check "racecheck, operations" 60 "${sanitize[@]}" --tool racecheck "$kernels" --gtest_filter='Devices/*/CUDA'
+    check "memcheck, operations" 60 "${memcheck[@]}" "$kernels" --gtest_filter='Devices*/*CUDA*'
+    check "racecheck, operations" 60 "${sanitize[@]}" --tool racecheck "$kernels" --gtest_filter='Devices*/*CUDA*'
     check "memcheck, graph" 40 "${memcheck[@]}" "$dit" --gtest_filter='ReplayedForward.ReplaysOnAGpu*'
   else
     printf 'sanitizer\tnot run\t0\tno compute-sanitizer here\n' | tee -a "$checks"

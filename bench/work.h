@@ -3,7 +3,7 @@
 
 #include "dit/config.h"
 
-namespace switchyard::timing {
+namespace switchyard {
 
 /// Floating-point operations of the matrix products that one image's tokens pass through, a multiply-add
 /// being two; what is element-wise is left out, and so are products that a shorter way saves.
@@ -20,4 +20,4 @@ inline double forward_flop(const dit::ModelConfig& c) {
   return 2 * (tokens * (depth * per_token + ends) + per_image);
 }
 
-}  // namespace switchyard::timing
+}  // namespace switchyard

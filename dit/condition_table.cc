@@ -16,7 +16,8 @@ ConditionTable::ConditionTable(const DiffusionTransformer& model, const std::vec
   const auto& c = model.config();
   const int64_t numbers = (6 * c.depth + 3) * c.hidden_size;  // of a pair: adaLN and the time's embedding
   const int64_t pairs = classes * static_cast<int64_t>(time_row_.size());
-  if (pairs == 0 || pairs > limit / (numbers * 4)) return;
+  const int64_t bytes = numbers * static_cast<int64_t>(c10::elementSize(model.dtype()));
+  if (pairs == 0 || pairs > limit / bytes) return;
   std::vector<double> pair_times(pairs);
   std::vector<int64_t> pair_labels(pairs);
   for (const auto& [t, first] : time_row_) {

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "dit/task_masks.h"
+#include "kernels/activation.h"
 #include "kernels/expert_mask.h"
 
 namespace switchyard::dit {
@@ -32,7 +33,7 @@ class TimestepExperts : public BlockRouter {
 
   // The router is discontinuous: it is always evaluated in fp32.
   std::optional<kernels::Routing> route(const at::Tensor& embeddings) const override {
-    const auto logits = kernels::linear_reference(at::silu(embeddings.to(at::kFloat)),
+    const auto logits = kernels::linear_reference(kernels::silu(embeddings.to(at::kFloat)),
                                                   gate_.weight.to(at::kFloat), gate_.bias.to(at::kFloat));
     return kernels::route_top_k(logits, experts_per_timestep_);
   }

@@ -8,6 +8,7 @@
 
 #include "dit/embedding.h"
 #include "dit/timestep_experts.h"
+#include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/expert_mask.h"
 #include "kernels/modulate.h"
@@ -76,7 +77,7 @@ DiffusionTransformer::DiffusionTransformer(ModelConfig config, at::TensorOptions
 }
 
 at::Tensor DiffusionTransformer::embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const {
-  return t_mlp_out_(at::silu(t_mlp_in_(timestep_embedding(t * config_.time_scale).to(dtype))));
+  return t_mlp_out_(kernels::silu(t_mlp_in_(timestep_embedding(t * config_.time_scale).to(dtype))));
 }
 
 Condition Condition::narrow(int64_t first, int64_t count) const {
@@ -99,6 +100,8 @@ Condition Condition::select(const std::vector<int64_t>& rows) const {
 }
 
 Condition DiffusionTransformer::condition(const at::Tensor& t, const at::Tensor& y) const {
+  TORCH_CHECK(t.dim() == 1 && y.dim() == 1 && t.size(0) == y.size(0),
+              "condition: expected t [N] and y [N], got ", t.sizes(), " and ", y.sizes());
   Condition result;
   auto& time = result.time;
   const auto t_here = t.to(device(), t.scalar_type(), /*non_blocking=*/t.is_cpu());
@@ -106,8 +109,8 @@ Condition DiffusionTransformer::condition(const at::Tensor& t, const at::Tensor&
     time.values = integer_timesteps(t, config_);
     time.index = t_here.to(at::kLong);
   }
-  time.embedding = embed_timesteps(t_here, label_table_.scalar_type());         // [N, D]
-  const auto pair = at::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
+  time.embedding = embed_timesteps(t_here, label_table_.scalar_type());              // [N, D]
+  const auto pair = kernels::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
   for (const auto& block : blocks_) result.blocks.push_back(block.adaln(pair));
   result.last = final_adaln_(pair);
   return result;

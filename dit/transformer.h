@@ -31,7 +31,8 @@ struct Block {
   std::unique_ptr<BlockRouter> router;  // or none
 };
 
-/// All that forward() takes from N pairs of a time and a class: it does not depend on the image.
+/// All that forward() takes from N pairs of a time and a class: it does not depend on the image. In the dtype
+/// and on the device of the parameters.
 struct Condition {
   TimestepInput time;
   std::vector<at::Tensor> blocks;  // per block [N, 6D]: what its adaLN makes of the pair
@@ -54,17 +55,19 @@ class DiffusionTransformer {
 
   const ModelConfig& config() const { return config_; }
   at::Device device() const { return label_table_.device(); }
+  at::ScalarType dtype() const { return label_table_.scalar_type(); }  // of the parameters
 
   /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
   /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
-  /// t may be on the CPU whatever the model's device. Models with integer_timesteps() look at it on the host:
+  /// y is on the model's device; t may be on the CPU whatever that is. Models with integer_timesteps() look at it on the host:
   /// they wait for a GPU when it lies there.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      const RoutingObserver& observe = {}) const;
 
-  /// The same in two parts, of which the first can be had once for many images and steps.
+  /// The same in two parts, of which the first can be had once for many images and steps. They throw
+  /// c10::Error for shapes that do not go together.
   Condition condition(const at::Tensor& t, const at::Tensor& y) const;
   at::Tensor forward(const at::Tensor& x, const Condition& condition,
                      const RoutingObserver& observe = {}) const;

@@ -62,6 +62,10 @@ MaskSplit split_by_mask_cuda(const cuda::Backend& kernels, const at::Tensor& x, 
 }  // namespace
 
 MaskSplit split_by_mask(const at::Tensor& x, const at::Tensor& m) {
+  TORCH_CHECK(x.dim() == 3 && m.dim() == 3 && m.size(0) == x.size(0) &&
+                  (m.size(1) == 1 || m.size(1) == x.size(1)) && m.size(2) == x.size(2),
+              "split_by_mask: expected x [N, T, D] and m [N, T or 1, D], got ", x.sizes(), " and ",
+              m.sizes());
   if (const auto* kernels = cuda_kernels({x, m})) return split_by_mask_cuda(*kernels, x, m);
   auto task = x * m;
   auto shared = x - task;

@@ -64,6 +64,10 @@ at::Tensor int8_linear_reference(const at::Tensor& x, const at::Tensor& weight, 
 }
 
 Int8Linear::Int8Linear(const at::Tensor& weight, const at::Tensor& bias) {
+  TORCH_CHECK(has_int8_products(), "Int8Linear: this processor has no int8 products");
+  constexpr int64_t kMostInputs = 0x7fffffff / (255 * 127);  // then a sum of products fits into 32 bits
+  TORCH_CHECK(weight.size(1) <= kMostInputs, "Int8Linear: expected at most ", kMostInputs, " inputs, got ",
+              weight.size(1));
   static const auto prepack = library_operator<Prepack>("onednn::qlinear_prepack");
   auto quantised = quantise_weight(weight);
   // Packed for batches of a few hundred rows; others are multiplied as well.

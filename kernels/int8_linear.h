@@ -1,16 +1,18 @@
 // Linear layers and SwiGLU networks with numbers of 8 bits, for inference on processors that multiply them
-// faster than bf16 (AVX512-VNNI): twice as many products per second, weights of half the size, and an error
-// of their own.
+// faster than bf16 (AVX512-VNNI): twice as many products per second, packed weights of half the
+// size, and an error of their own.
 //
-//   x_r ~ s_r q_r        a row of activations: s_r = max |x_r| / 127, q_r = round(x_r / s_r), made at each
-//   call W_o ~ s_o q_o        the weights of one output, likewise, made once y_ro = s_r s_o (q_r . q_o) + b_o
+//   x_r ~ s_r q_r     a row of activations: s_r = max |x_r| / 127, q_r = round(x_r / s_r), at each call
+//   W_o ~ s_o q_o     the weights of one output, likewise, once
+//   y_ro = s_r s_o (q_r . q_o) + b_o
 //
-// The sum is exact (32-bit integers) and a row's scale is its own: a row's result does not depend on its
-// batch. Rounding to 8 bits costs about 1 % of the result's size per layer (docs/performance.md has the
-// error in images). Scheme: dynamic quantisation, per token and per output channel, symmetric.
+// The sum is exact (in 32 bits, for up to 66,311 inputs) and a row's scale is its own: a row's result does
+// not depend on its batch. Rounding to 8 bits costs about 1 % of the result's size per layer
+// (docs/performance.md has the error in images). The scheme is dynamic quantisation, symmetric, per token and
+// per output channel.
 //
-//   x [..., in]  fp32 or bf16, on the CPU     weight [out, in]   bias [out] or undefined     y: the dtype of
-//   x
+//   x [..., in]  fp32 or bf16, on the CPU     weight [out, in]     bias [out] or undefined
+//   y [..., out] in the dtype of x
 //
 // int8_linear_reference computes the same from the definition, in double: the tests' oracle.
 #pragma once
@@ -33,6 +35,7 @@ QuantisedRows quantise_rows(const at::Tensor& x);
 
 at::Tensor int8_linear_reference(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
+/// Throws c10::Error where has_int8_products() is false or there are too many inputs.
 class Int8Linear {
  public:
   Int8Linear() = default;

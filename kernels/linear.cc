@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/activation.h"
 #include "kernels/library_operator.h"
 
 namespace switchyard::kernels {
@@ -70,12 +71,12 @@ at::Tensor PackedLinear::operator()(const at::Tensor& x) const {
 }
 
 at::Tensor PackedLinear::swish(const at::Tensor& x) const {
-  if (!is_packed_) return at::silu((*this)(x));
+  if (!is_packed_) return kernels::silu((*this)(x));
   return like_input(pointwise(as_rows(x), weight_, bias_, "swish"), x);
 }
 
 at::Tensor PackedLinear::gelu(const at::Tensor& x) const {
-  if (!is_packed_) return at::gelu((*this)(x), "tanh");
+  if (!is_packed_) return kernels::gelu((*this)(x));
   return like_input(pointwise(as_rows(x), weight_, bias_, "gelu", "tanh"), x);
 }
 

@@ -42,6 +42,10 @@ struct RowLoops {
   void (*combine_backward)(const T* rows, const int64_t* position, const float* weights, const T* dy,
                            T* d_rows, float* d_weights, int64_t tokens, int64_t k, int64_t width);
 
+  // x [n] -> y [n] = silu(x), and the tanh form of gelu(x)
+  void (*silu)(const T* x, T* y, int64_t n);
+  void (*gelu)(const T* x, T* y, int64_t n);
+
   // x [rows, D] -> q [rows, D] = 128 + round(x / s), s [rows] = max |x| / 127 of the row
   void (*quantise)(const T* x, uint8_t* q, float* s, int64_t rows, int64_t width);
   // product [rows, D] float, s [rows], bias [D] float or null -> y [rows, D] = s product + bias

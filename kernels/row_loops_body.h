@@ -135,6 +135,23 @@ void combine_backward(const T* rows, const int64_t* position, const float* weigh
   }
 }
 
+template <class T>
+void silu(const T* x, T* y, int64_t n) {
+  for_lanes(n, [&](int64_t i, int64_t lanes) {
+    const Lanes a = load(x + i, lanes);
+    store(y + i, a * sigmoid(a), lanes);
+  });
+}
+
+// x / 2 (1 + tanh(u)) = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+template <class T>
+void gelu(const T* x, T* y, int64_t n) {
+  for_lanes(n, [&](int64_t i, int64_t lanes) {
+    const Lanes a = load(x + i, lanes);
+    store(y + i, a * sigmoid(1.5957691216f * (a + 0.044715f * (a * a * a))), lanes);
+  });
+}
+
 // A row that holds something that is not a number gets a scale that is none: so does all that it becomes.
 template <class T>
 void quantise(const T* x, uint8_t* q, float* s, int64_t rows, int64_t width) {
@@ -176,9 +193,19 @@ void swiglu_quantise(const float* product, const float* s, uint8_t* q, float* s_
 
 template <class T>
 constexpr RowLoops<T> kTable = {
-    swiglu<T>,        swiglu_backward<T>, norm_modulate<T>,    norm_modulate_backward<T>,
-    gate_backward<T>, combine<T>,         combine_backward<T>, quantise<T>,
-    dequantise<T>,    swiglu_quantise<T>};
+    .swiglu = swiglu<T>,
+    .swiglu_backward = swiglu_backward<T>,
+    .norm_modulate = norm_modulate<T>,
+    .norm_modulate_backward = norm_modulate_backward<T>,
+    .gate_backward = gate_backward<T>,
+    .combine = combine<T>,
+    .combine_backward = combine_backward<T>,
+    .silu = silu<T>,
+    .gelu = gelu<T>,
+    .quantise = quantise<T>,
+    .dequantise = dequantise<T>,
+    .swiglu_quantise = swiglu_quantise<T>,
+};
 
 }  // namespace
 

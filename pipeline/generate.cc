@@ -28,6 +28,32 @@ sampler::SolverSettings solver_settings(const Settings& settings) {
   return {.solver = settings.solver, .eta = settings.eta, .churn = settings.churn};
 }
 
+// The solver's problem, but for the model and the noise.
+sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& settings) {
+  sampler::Problem problem;
+  problem.schedule = sampler::Schedule(config.schedule);
+  // A rectified flow is guided and solved in its velocity, whatever the model predicts.
+  problem.prediction = problem.schedule.is_flow() ? sampler::Prediction::velocity
+                                                  : sampler::prediction_from_name(config.prediction);
+  problem.steps = steps_of(config, settings);
+  problem.limit.clip = settings.clip;
+  return problem;
+}
+
+// What the model is told: models that route by the timestep know whole ones.
+double told(const dit::ModelConfig& config, double t) {
+  return config.integer_timesteps() ? std::nearbyint(t) : t;
+}
+
+// The times at which a CPU's model will be asked, the same in every batch. A GPU's recording has what depends
+// on them inside.
+std::vector<double> times_of(const dit::DiffusionTransformer& model, const Settings& settings) {
+  if (!model.device().is_cpu()) return {};
+  auto times = sampler::evaluation_times(solver_settings(settings), problem_of(model.config(), settings));
+  for (auto& t : times) t = told(model.config(), t);
+  return times;
+}
+
 // Everything about the settings that can be said before anything is drawn.
 void check(const Model& with, const Request& request) {
   const auto& model = with.transformer;
@@ -68,7 +94,7 @@ struct Replayed {
 class Batch {
  public:
   Batch(const Model& model, Replayed& replayed, const Request& request, const Observer& observer,
-        int64_t first, Clock::time_point start)
+        int64_t first, const std::vector<double>& times, Clock::time_point start)
       : model_(model.transformer),
         replayed_(replayed),
         decoder_(model.decoder),
@@ -81,6 +107,16 @@ class Batch {
       labels_.push_back(request.images[first + i].label);
       seeds_.push_back(request.images[first + i].seed);
     }
+    const auto null = model_.config().null_class();
+    auto labels = labels_;
+    if (guided_by_null_class()) labels.push_back(null);
+    good_conditions_.emplace(model_, times, labels);
+    if (request.settings.weak_experts > 0) weaker_conditions_.emplace(*request.weaker, times, labels_);
+    if (model_.device().is_cpu()) return;
+    // A GPU takes labels that are there already: a copy at each step would wait for it.
+    auto both = labels_;
+    both.resize(2 * labels_.size(), null);
+    labels_there_ = at::tensor(both, at::kLong).to(model_.device());
   }
 
   /// False: cancelled.
@@ -93,20 +129,14 @@ class Batch {
     const auto noise = [&] { return noise_on_cpu().to(device); };
     const at::Tensor start = noise();
 
-    sampler::Problem problem;
-    problem.schedule = schedule;
-    problem.prediction = sampler::prediction_from_name(c.prediction);
-    problem.steps = steps_of(c, settings);
+    auto problem = problem_of(c, settings);
     problem.draw = noise;
-    problem.limit.clip = settings.clip;
     problem.on_step = [this](const sampler::StepInfo& info) { return step_done(info); };
 
-    // A rectified flow is guided and solved in its velocity, whatever the model predicts.
-    const auto meaning = problem.prediction;
+    const auto meaning = sampler::prediction_from_name(c.prediction);
     const auto as_guided = [&, meaning](at::Tensor output, const at::Tensor& x, double t) {
       return schedule.is_flow() ? sampler::velocity_from(meaning, output, x, t) : output;
     };
-    if (schedule.is_flow()) problem.prediction = sampler::Prediction::velocity;
     const auto conditional = [&](const at::Tensor& x, double t) {
       return as_guided(evaluate(x, t, labels_, {true}), x, t);
     };
@@ -122,7 +152,6 @@ class Batch {
       const auto halves = as_guided(evaluate(xx, t, labels, {true, false}), xx, t).chunk(2);
       return std::pair(halves[0], halves[1]);
     };
-    prepare_conditions(sampler::evaluation_times(solver_settings(settings), problem));
     problem.denoiser = sampler::guide(conditional, both, settings.guidance, schedule, problem.prediction);
 
     const auto result = sampler::solve(solver_settings(settings), problem,
@@ -131,6 +160,10 @@ class Batch {
   }
 
  private:
+  bool guided_by_null_class() const {
+    return request_.settings.guidance.scale != 1 && request_.settings.weak_experts == 0;
+  }
+
   // What the routers of all layers chose for some rows of a batch, by Router.
   using PieceRouting = std::array<std::vector<kernels::Routing>, 2>;
 
@@ -144,18 +177,6 @@ class Batch {
     return dit::RoutingObserver(keep(Router::tokens), keep(Router::timesteps));
   }
 
-  // `times`: at which the solver will ask the model.
-  void prepare_conditions(std::vector<double> times) {
-    const auto& c = model_.config();
-    if (!model_.device().is_cpu()) times.clear();  // a GPU's recording has this inside
-    if (c.integer_timesteps())
-      for (auto& t : times) t = std::nearbyint(t);
-    auto labels = labels_;
-    labels.push_back(c.null_class());
-    good_conditions_.emplace(model_, times, labels);
-    if (request_.weaker != nullptr) weaker_conditions_.emplace(*request_.weaker, times, labels_);
-  }
-
   // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: guidance's
   // other half, alone only of the weaker model).
   at::Tensor evaluate(const at::Tensor& z, double t, const std::vector<int64_t>& labels,
@@ -164,7 +185,7 @@ class Batch {
     const bool good = halves.front();
     const auto& model = good ? model_ : *request_.weaker;
 
-    const double told = c.integer_timesteps() ? std::nearbyint(t) : t;
+    const double t_told = told(c, t);
 
     // The cores share the rows: an image is a function of its own row. A GPU takes them all.
     const bool on_cpu = z.device().is_cpu();
@@ -174,11 +195,12 @@ class Batch {
     if (!on_cpu && !observer_.routing) {
       // Times on the host where the model looks at them there: it need not wait for a GPU.
       const auto times = at::full(
-          {z.size(0)}, told, at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
-      outputs[0] = (good ? replayed_.good : replayed_.weaker)(z, times, at::tensor(labels).to(z.device()));
+          {z.size(0)}, t_told, at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
+      outputs[0] =
+          (good ? replayed_.good : replayed_.weaker)(z, times, labels_there_.narrow(0, 0, z.size(0)));
     } else {
       const auto& table = good ? good_conditions_ : weaker_conditions_;
-      const auto condition = table->at(told, labels);
+      const auto condition = table->at(t_told, labels);
       kernels::side_by_side(pieces, [&](int64_t piece) {
         const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
         outputs[piece] = model.forward(z.slice(0, first, last), condition.narrow(first, last - first),
@@ -248,6 +270,7 @@ class Batch {
   int64_t first_, count_;
   Clock::time_point start_;
   std::vector<int64_t> labels_;
+  at::Tensor labels_there_;  // on a GPU: of the images, then as many null classes
   std::vector<uint64_t> seeds_;
   std::optional<dit::ConditionTable> good_conditions_, weaker_conditions_;
   int step_ = 0, evaluation_ = 0;
@@ -298,9 +321,10 @@ bool generate(const Model& model, const Request& request, const Observer& observ
     }
   }
   const auto start = Clock::now();
+  const auto times = times_of(model.transformer, request.settings);
   Replayed replayed(model, request);
   for (int64_t first = 0; first < static_cast<int64_t>(request.images.size()); first += request.batch_size) {
-    if (!Batch(model, replayed, request, observer, first, start).draw()) return false;
+    if (!Batch(model, replayed, request, observer, first, times, start).draw()) return false;
   }
   return true;
 }

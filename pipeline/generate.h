@@ -66,7 +66,9 @@ struct Image {
 struct Request {
   std::vector<Image> images = {};
   Settings settings = {};
-  int64_t batch_size = 16;  // images drawn at a time: speed and memory, never pixels
+  /// Images drawn at a time: speed and memory, never pixels. Besides the activations, up to 256 MiB on the CPU
+  /// (with autoguidance twice that) hold what the model makes of every time and class of a batch.
+  int64_t batch_size = 16;
   const dit::DiffusionTransformer* weaker = nullptr;  // needed with Settings::weak_experts
   int64_t decode_memory =
       int64_t{2} << 30;  // bytes above which a latent is decoded in bands: memory, never seams

@@ -24,8 +24,8 @@ namespace switchyard::pipeline {
 struct Provenance {
   std::string model_name;  // "solids"
   std::string model_hash;  // see model_hash()
-  std::string dtype =
-      "float32";  // in which it computed: "float32", "bfloat16", or "int8" (bfloat16 around it)
+  /// In which it computed: "float32", "bfloat16", or "int8" (and bfloat16 around it).
+  std::string dtype = "float32";
 
   // What a file does not say and was given or assumed; empty and 0 in images of version 1.
   std::string weights = {};    // "ema", "model", or empty where the file has no choice

@@ -7,6 +7,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/util/Exception.h>
 
+#include <mutex>
 #include <string_view>
 
 namespace switchyard::kernels::cuda {
@@ -48,6 +49,8 @@ class RefuseToWait {
 
 }  // namespace
 
+bool can_refuse_to_wait() { return true; }
+
 bool runs_without_waiting(const std::function<void()>& work) {
   const RefuseToWait refuse;
   try {
@@ -62,6 +65,8 @@ bool runs_without_waiting(const std::function<void()>& work) {
 
 std::unique_ptr<Graph> record(c10::Device device, const std::function<void()>& work) {
   if (!device.is_cuda()) return nullptr;
+  static std::mutex one_at_a_time;  // the refusal is a setting of the process
+  const std::lock_guard lock(one_at_a_time);
   const c10::cuda::CUDAGuard on_device(device);
   c10::cuda::device_synchronize();  // what the work reads was queued on another stream
   const c10::cuda::CUDAStreamGuard on_stream(c10::cuda::getStreamFromPool(false, device.index()));
@@ -74,9 +79,8 @@ std::unique_ptr<Graph> record(c10::Device device, const std::function<void()>& w
   auto graph = std::make_unique<RecordedGraph>();
   try {
     graph->record(work);
-  } catch (const c10::Error& error) {
-    TORCH_WARN("a step could not be recorded as a CUDA graph and goes on without: ",
-               error.what_without_backtrace());
+  } catch (const std::exception& error) {  // our own launches throw others than c10::Error
+    TORCH_WARN("a step could not be recorded as a CUDA graph and goes on without: ", error.what());
     return nullptr;
   }
   c10::cuda::device_synchronize();

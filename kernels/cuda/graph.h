@@ -22,12 +22,17 @@ class Graph {
 
 /// Calls `work` three times on a stream of its own: to warm up, to see whether it waits for the GPU anywhere
 /// inside, and to record it. Memory that it allocates while being recorded belongs to the graph. Waits for
-/// the device before and after. Null where nothing can be recorded: no GPU in this build, another device, or
+/// the device before and after. While it looks whether `work` waits, other threads of the process must not
+/// wait for a GPU: libtorch would refuse it to them too. One recording is made at a time. Null where nothing can be recorded: no GPU in this build, another device, or
 /// work that waits. What `work` throws the first time is thrown on.
 std::unique_ptr<Graph> record(c10::Device device, const std::function<void()>& work);
 
 /// Calls `work`; false: an operation of libtorch inside it would have waited for the GPU, and was refused.
-/// Always true where there is no GPU to wait for. Other errors are thrown on.
+/// Always true where there is no GPU to wait for (can_refuse_to_wait() is false). Other errors are thrown on.
+/// The refusal is the whole process's: see record().
 bool runs_without_waiting(const std::function<void()>& work);
+
+/// Whether this build has a way to refuse: libtorch's CUDA libraries are linked.
+bool can_refuse_to_wait();
 
 }  // namespace switchyard::kernels::cuda

@@ -2,8 +2,8 @@
 // sm_80 and later): a product whose inner dimension is the rows of the expert, which only the device can
 // count.
 //
-//   dw_e = sum over r in begin[e] .. begin[e + 1] - 1 of dy[r]^T x_r,   x_r = x[token_of[r]], or x[r] when
-//   token_of is null
+//   dw_e = sum over r in begin[e] .. begin[e + 1] - 1 of dy[r]^T x_r
+//   x_r = x[token_of[r]], or x[r] when token_of is null
 //
 //   dy        [rows, out]           rows of bf16
 //   x         [any, in]             rows of bf16

@@ -5,6 +5,8 @@ namespace switchyard::kernels::cuda {
 
 std::unique_ptr<Graph> record(c10::Device, const std::function<void()>&) { return nullptr; }
 
+bool can_refuse_to_wait() { return false; }
+
 bool runs_without_waiting(const std::function<void()>& work) {
   work();
   return true;

@@ -44,6 +44,28 @@ TEST_P(ConditionTableTest, StoredIsComputed) {
   }
 }
 
+// Wide and odd, with many pairs: enough for libtorch to use several threads.
+TEST(ConditionTableSizes, StoredIsComputed) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [width, heads] : {std::pair{24, 2}, {1152, 16}}) {
+    for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+      if (dtype == at::kBFloat16 && !kernels::has_bf16_products()) continue;
+      auto config = small_config();
+      config.hidden_size = width;
+      config.num_heads = heads;
+      config.depth = 1;
+      auto model = random_model(config, dtype);
+      model.pack();
+      std::vector<double> many_times;
+      for (int i = 0; i < 25; ++i) many_times.push_back(1 - 0.04 * i);
+      const ConditionTable table(model, many_times, {0, 1, 2, 3, 4, 5, 6, 7, 10});
+      EXPECT_EQ(table.size(), 225);
+      for (const double t : {many_times[0], many_times[7], many_times[24]})
+        expect_same(table.at(t, {5, 10}), model.condition(at::full({2}, t), at::tensor({5, 10}, at::kLong)));
+    }
+  }
+}
+
 TEST_P(ConditionTableTest, WhatIsNotStoredIsComputed) {
   const at::NoGradGuard no_grad;
   auto model = random_model(GetParam());

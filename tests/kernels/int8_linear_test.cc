@@ -114,6 +114,20 @@ TEST_P(Int8, PackedFormsTakeIt) {
   EXPECT_TRUE(same_bits(PackedSwiGlu(gate_up, down, Products::int8)(x), Int8SwiGlu(gate_up, down)(x)));
 }
 
+TEST_P(Int8, EveryExpertIsItsOwnNetwork) {
+  constexpr int64_t kExperts = 5, kWidth = 32, kHidden = 24;
+  const auto gate_up = random({kExperts, 2 * kHidden, kWidth}, 24, GetParam());
+  const auto down = random({kExperts, kWidth, kHidden}, 25, GetParam());
+  const auto x = random({33, kWidth}, 26, GetParam());
+  const auto routing = route_top_k(random({33, kExperts}, 27), 2);
+  auto expected = at::zeros({33, kWidth});
+  for (int64_t e = 0; e < kExperts; ++e) {
+    const auto weight = (routing.gate_weights * (routing.experts == e)).sum(1, /*keepdim=*/true);
+    expected += weight * Int8SwiGlu(gate_up[e], down[e])(x).to(at::kFloat);
+  }
+  EXPECT_TRUE(near(PackedExperts(gate_up, down, Products::int8)(x, routing), expected, 3 * limit()));
+}
+
 TEST_P(Int8, WhatIsNotANumberStaysVisible) {
   auto x = random({3, 20}, 22, GetParam());
   x[1][17] = std::numeric_limits<float>::quiet_NaN();

@@ -52,6 +52,9 @@ std::vector<at::Tensor> outputs(const RowLoops<T>& loops, at::ScalarType dtype, 
   auto scaled = like(x);
   const auto product = random({rows, width}, 9), gate_up_product = random({rows, 2 * width}, 10) * 20;
   const auto bias = random({width}, 11);
+  auto silu = like(x), gelu = like(x);
+  loops.silu(rows_of<T>(x), rows_of<T>(silu), x.numel());
+  loops.gelu(rows_of<T>(x), rows_of<T>(gelu), x.numel());
   loops.quantise(rows_of<T>(x), rows_of<uint8_t>(q), rows_of<float>(s), rows, width);
   loops.dequantise(rows_of<float>(product), rows_of<float>(s), rows_of<float>(bias), rows_of<T>(scaled), rows,
                    width);
