@@ -35,7 +35,7 @@ parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tes
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \
 	  SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) $$tests --gtest_filter='*Parity*' --gtest_brief=1 || failed=1; done; exit $$failed
 
-bench: build     ## time the S/2 forward beside the plain at::linear form and the best matrix product
+bench: build     ## time guided steps beside the plain form and the best matrix product of this machine
 	@build/bench/bench_forward
 
 train: build     ## train the embedded model's recipe in runs/solids (resumes by itself)
