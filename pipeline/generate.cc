@@ -1,20 +1,16 @@
 #include "pipeline/generate.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <optional>
 #include <stdexcept>
 #include <string>
 
-#include "dit/condition_table.h"
 #include "dit/replayed_forward.h"
-#include "kernels/side_by_side.h"
+#include "pipeline/batch_model.h"
 #include "sampler/flow.h"
 #include "sampler/noise.h"
 #include "sampler/problem.h"
@@ -38,11 +34,6 @@ sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& sett
   problem.steps = steps_of(config, settings);
   problem.limit.clip = settings.clip;
   return problem;
-}
-
-// What the model is told: models that route by the timestep know whole ones.
-double told(const dit::ModelConfig& config, double t) {
-  return config.integer_timesteps() ? std::nearbyint(t) : t;
 }
 
 // The times at which a CPU's model will be asked, the same in every batch. A GPU's recording has what depends
@@ -96,7 +87,6 @@ class Batch {
   Batch(const Model& model, Replayed& replayed, const Request& request, const Observer& observer,
         int64_t first, const std::vector<double>& times, Clock::time_point start)
       : model_(model.transformer),
-        replayed_(replayed),
         decoder_(model.decoder),
         request_(request),
         observer_(observer),
@@ -107,16 +97,10 @@ class Batch {
       labels_.push_back(request.images[first + i].label);
       seeds_.push_back(request.images[first + i].seed);
     }
-    const auto null = model_.config().null_class();
-    auto labels = labels_;
-    if (guided_by_null_class()) labels.push_back(null);
-    good_conditions_.emplace(model_, times, labels);
-    if (request.settings.weak_experts > 0) weaker_conditions_.emplace(*request.weaker, times, labels_);
-    if (model_.device().is_cpu()) return;
-    // A GPU takes labels that are there already: a copy at each step would wait for it.
-    auto both = labels_;
-    both.resize(2 * labels_.size(), null);
-    labels_there_ = at::tensor(both, at::kLong).to(model_.device());
+    const auto& settings = request.settings;
+    const bool with_null_class = settings.guidance.scale != 1 && settings.weak_experts == 0;
+    good_.emplace(model_, replayed.good, times, labels_, with_null_class);
+    if (settings.weak_experts > 0) weaker_.emplace(*request.weaker, replayed.weaker, times, labels_, false);
   }
 
   /// False: cancelled.
@@ -138,18 +122,16 @@ class Batch {
       return schedule.is_flow() ? sampler::velocity_from(meaning, output, x, t) : output;
     };
     const auto conditional = [&](const at::Tensor& x, double t) {
-      return as_guided(evaluate(x, t, labels_, {true}), x, t);
+      return as_guided(evaluate(*good_, x, t, {true}), x, t);
     };
     const auto both = [&](const at::Tensor& x, double t) {
       if (settings.weak_experts > 0) {
         auto good = conditional(x, t);
         --evaluation_;  // the other half of the same evaluation
-        return std::pair(good, as_guided(evaluate(x, t, labels_, {false}), x, t));
+        return std::pair(good, as_guided(evaluate(*weaker_, x, t, {false}), x, t));
       }
-      auto labels = labels_;
-      labels.resize(2 * labels_.size(), c.null_class());
       const auto xx = at::cat({x, x});
-      const auto halves = as_guided(evaluate(xx, t, labels, {true, false}), xx, t).chunk(2);
+      const auto halves = as_guided(evaluate(*good_, xx, t, {true, false}), xx, t).chunk(2);
       return std::pair(halves[0], halves[1]);
     };
     problem.denoiser = sampler::guide(conditional, both, settings.guidance, schedule, problem.prediction);
@@ -160,78 +142,29 @@ class Batch {
   }
 
  private:
-  bool guided_by_null_class() const {
-    return request_.settings.guidance.scale != 1 && request_.settings.weak_experts == 0;
-  }
-
-  // What the routers of all layers chose for some rows of a batch, by Router.
-  using PieceRouting = std::array<std::vector<kernels::Routing>, 2>;
-
-  dit::RoutingObserver keeping(PieceRouting& routing) const {
-    if (!observer_.routing) return {};
-    const auto keep = [&](Router router) {
-      return [&routing, router](int64_t, const kernels::Routing& chosen) {
-        routing[static_cast<size_t>(router)].push_back(chosen);
-      };
-    };
-    return dit::RoutingObserver(keep(Router::tokens), keep(Router::timesteps));
-  }
-
-  // The model on the images of `z`: one part per entry of `halves` (true: with classes, false: guidance's
-  // other half, alone only of the weaker model).
-  at::Tensor evaluate(const at::Tensor& z, double t, const std::vector<int64_t>& labels,
+  // A model on `z`: the images once per entry of `halves` (true: with classes, false: guidance's other half).
+  at::Tensor evaluate(const BatchModel& model, const at::Tensor& z, double t,
                       const std::vector<bool>& halves) {
-    const auto& c = model_.config();
-    const bool good = halves.front();
-    const auto& model = good ? model_ : *request_.weaker;
-
-    const double t_told = told(c, t);
-
-    // The cores share the rows: an image is a function of its own row. A GPU takes them all.
-    const bool on_cpu = z.device().is_cpu();
-    const int64_t pieces = on_cpu ? std::min<int64_t>(z.size(0), at::get_num_threads()) : 1;
-    std::vector<at::Tensor> outputs(pieces);
-    std::vector<PieceRouting> routings(pieces);
-    if (!on_cpu && !observer_.routing) {
-      // Times on the host where the model looks at them there: it need not wait for a GPU.
-      const auto times = at::full(
-          {z.size(0)}, t_told, at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
-      outputs[0] =
-          (good ? replayed_.good : replayed_.weaker)(z, times, labels_there_.narrow(0, 0, z.size(0)));
-    } else {
-      const auto& table = good ? good_conditions_ : weaker_conditions_;
-      const auto condition = table->at(t_told, labels);
-      kernels::side_by_side(pieces, [&](int64_t piece) {
-        const int64_t first = z.size(0) * piece / pieces, last = z.size(0) * (piece + 1) / pieces;
-        outputs[piece] = model.forward(z.slice(0, first, last), condition.narrow(first, last - first),
-                                       keeping(routings[piece]));
-      });
-    }
+    const auto answer = model(z, t, static_cast<bool>(observer_.routing));
     for (const auto router : {Router::timesteps, Router::tokens}) {
-      const auto layers = routings.front()[static_cast<size_t>(router)].size();
-      for (size_t layer = 0; layer < layers; ++layer)
-        report(routings, router, static_cast<int64_t>(layer), t, halves);
+      const auto& layers = answer.routing[static_cast<size_t>(router)];
+      for (size_t layer = 0; layer < layers.size(); ++layer)
+        report(layers[layer], router, static_cast<int64_t>(layer), t, halves);
     }
     ++evaluation_;
+    const auto& c = model_.config();
     const bool variance = c.prediction == to_string(sampler::Prediction::noise_and_variance);
-    return at::cat(outputs).narrow(1, 0, variance ? 2 * c.in_channels : c.in_channels);
+    return answer.output.narrow(1, 0, variance ? 2 * c.in_channels : c.in_channels);
   }
 
-  void report(const std::vector<PieceRouting>& routings, Router router, int64_t layer, double t,
+  void report(const kernels::Routing& routing, Router router, int64_t layer, double t,
               const std::vector<bool>& halves) {
-    std::vector<at::Tensor> experts, weights;
-    for (const auto& piece : routings) {
-      const auto& routing = piece[static_cast<size_t>(router)][static_cast<size_t>(layer)];
-      experts.push_back(routing.experts);
-      weights.push_back(routing.gate_weights);
-    }
-    const auto parts = static_cast<int64_t>(halves.size());
-    const auto all_experts =
-        at::cat(experts).view({parts, count_, -1, experts.front().size(1)});  // [parts, images, T, k]
-    const auto all_weights = at::cat(weights).view_as(all_experts);
+    const auto parts = static_cast<int64_t>(halves.size()), k = routing.experts.size(1);
+    const auto experts = routing.experts.view({parts, count_, -1, k});  // [parts, images, T, k]
+    const auto weights = routing.gate_weights.view_as(experts);
     for (int64_t part = 0; part < parts && !cancelled_; ++part) {
       cancelled_ = !observer_.routing({first_, count_, step_, evaluation_, t, layer, halves[part],
-                                       all_experts[part].cpu(), all_weights[part].cpu(), router});
+                                       experts[part].cpu(), weights[part].cpu(), router});
     }
   }
 
@@ -263,16 +196,14 @@ class Batch {
   double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
   const dit::DiffusionTransformer& model_;
-  Replayed& replayed_;
   const vae::Autoencoder* decoder_;
   const Request& request_;
   const Observer& observer_;
   int64_t first_, count_;
   Clock::time_point start_;
   std::vector<int64_t> labels_;
-  at::Tensor labels_there_;  // on a GPU: of the images, then as many null classes
   std::vector<uint64_t> seeds_;
-  std::optional<dit::ConditionTable> good_conditions_, weaker_conditions_;
+  std::optional<BatchModel> good_, weaker_;
   int step_ = 0, evaluation_ = 0;
   bool cancelled_ = false;
 };
