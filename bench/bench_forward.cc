@@ -170,6 +170,14 @@ int main(int argc, char** argv) {
       std::printf("%s skipped: this processor has no such products\n", numbers.name);
       continue;
     }
+    if (numbers.products == Products::in_dtype) {
+      const auto measured = kernels::measure_libraries(numbers.dtype);
+      std::printf(
+          "%s  one product by oneDNN %.2f ms, by at::linear %.2f ms (rows %s): %s is used\n", numbers.name,
+          1e3 * measured.onednn_seconds, 1e3 * measured.at_linear_seconds,
+          measured.at_linear_rows_stand_alone ? "stand alone" : "depend on their number",
+          kernels::choose_library(measured) == kernels::ProductLibrary::onednn ? "oneDNN" : "at::linear");
+    }
     const double peak = best_product(numbers);
     for (const auto& which : kCases)
       if (std::string(which.name).find(wanted) != std::string::npos) bench(which, numbers, peak);

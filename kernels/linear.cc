@@ -42,15 +42,23 @@ at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const
 bool has_bf16_products() { return __builtin_cpu_supports("avx512bf16"); }
 
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products)
+    : PackedLinear(weight, bias, products,
+                   weight.device().is_cpu() && products == Products::in_dtype
+                       ? product_library(weight.scalar_type())
+                       : ProductLibrary::at_linear) {}
+
+PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products,
+                           ProductLibrary library)
     : weight_(weight.detach()), bias_(bias.defined() ? bias.detach() : bias) {
   if (products == Products::int8) {
     int8_ = Int8Linear(weight_, bias_);
-    return;
+  } else if (library == ProductLibrary::onednn) {
+    static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
+    weight_ = reorder.call(weight_.contiguous(), std::nullopt);
+    is_packed_ = true;
+  } else if (weight_.device().is_cpu()) {
+    weight_ = weight_.clone();  // later changes of the weight do not reach this layer
   }
-  if (!weight_.device().is_cpu()) return;
-  static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
-  weight_ = reorder.call(weight_.contiguous(), std::nullopt);
-  is_packed_ = true;
 }
 
 namespace {

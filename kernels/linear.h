@@ -1,9 +1,10 @@
 // Linear layers in the form that this processor multiplies fastest.
 //
-// PackedLinear computes y = x W^T + b and its fused forms, for inference (no gradient). On a CPU the
-// weight is packed once for oneDNN, which in fp32 on AMD processors is twice as fast as the MKL behind
-// at::linear, and whose rows do not depend on how many rows are multiplied with them: the reason why an image
-// does not depend on its batch. On other devices it is at::linear.
+// PackedLinear computes y = x W^T + b and its fused forms, for inference (no gradient). On a CPU the weight is
+// packed once for oneDNN, which in fp32 on AMD processors is up to twice as fast as the MKL behind at::linear,
+// and whose rows do not depend on how many rows are multiplied with them: the reason why an image does not
+// depend on its batch. Where a measurement finds at::linear clearly faster (kernels/product_library.h), and on
+// other devices, it is at::linear.
 //
 //   x      [..., in]   fp32 or bf16, same dtype and device as the weight
 //   weight [out, in]   bias [out] or undefined
@@ -15,6 +16,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/int8_linear.h"
+#include "kernels/product_library.h"
 
 namespace switchyard::kernels {
 
@@ -32,6 +34,7 @@ class PackedLinear {
  public:
   PackedLinear() = default;
   PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products = Products::in_dtype);
+  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products, ProductLibrary library);
 
   at::Tensor operator()(const at::Tensor& x) const;                      // x W^T + b
   at::Tensor swish(const at::Tensor& x) const;                           // silu(x W^T + b)

@@ -11,7 +11,7 @@ namespace switchyard::train {
 
 struct Recipe {
   std::string model = "solids";  // a dit::preset
-  int64_t images = 3'200'000;    // to be seen in all
+  int64_t images = 3'000'000;    // to be seen in all
   int64_t batch_size = 64;
   int64_t shard_size =
       32;  // images per shard; gradients are summed in the order of the shards, on however many cores

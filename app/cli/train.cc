@@ -73,7 +73,7 @@ std::string option_name(std::string field) {
   return "--" + field;
 }
 
-// "images to train on; solids: 3200000, tiny: 320", or one value where the presets agree.
+// "images to train on; solids: 3000000, tiny: 320", or one value where the presets agree.
 std::string field_help(const char* help, const std::string& field) {
   std::vector<std::string> values;
   std::string each;
