@@ -13,7 +13,9 @@ build: setup     ## install what is missing and build
 	@cmake --preset release >/dev/null
 	@cmake --build build
 
-demo: build      ## draw a grid of images with the embedded model, and which experts drew them
+demo: setup      ## draw a grid of images with the embedded model, and which experts drew them
+	@cmake --preset release >/dev/null
+	@cmake --build build --target switchyard
 	@mkdir -p out
 	$(SWITCHYARD) sample --class all --count 8 --seed 0 --guidance 1.5 --no-images \
 	  --grid out/demo.png --columns 8 --zoom 2 --map out/demo-experts.png
