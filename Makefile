@@ -3,18 +3,19 @@
 SWITCHYARD := build/app/cli/switchyard
 FIXTURES ?= tests/fixtures
 
-.PHONY: help setup build demo test test-asan test-tsan parity bench train format
+.PHONY: help setup configure build demo test test-asan test-tsan parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ; @tools/setup.sh
 
-build: setup     ## install what is missing and build
+configure: setup
 	@cmake --preset release >/dev/null
+
+build: configure ## install what is missing and build
 	@cmake --build build
 
-demo: setup      ## draw a grid of images with the embedded model, and which experts drew them
-	@cmake --preset release >/dev/null
+demo: configure  ## draw a grid of images with the embedded model, and which experts drew them
 	@cmake --build build --target switchyard
 	@mkdir -p out
 	$(SWITCHYARD) sample --class all --count 8 --seed 0 --guidance 1.5 --no-images \

@@ -50,11 +50,6 @@ constexpr Numbers kNumbers[] = {{"fp32", at::kFloat, Products::in_dtype},
                                 {"bf16", at::kBFloat16, Products::in_dtype},
                                 {"int8", at::kBFloat16, Products::int8}};
 
-bool has(const Numbers& numbers) {
-  if (numbers.products == Products::int8) return kernels::has_int8_products();
-  return numbers.dtype == at::kFloat || kernels::has_bf16_products();
-}
-
 // The best product of the library on shapes like the models': GFLOP/s.
 double best_product(const Numbers& numbers) {
   double best = 0;
@@ -166,7 +161,7 @@ int main(int argc, char** argv) {
       at::get_num_threads());
   for (const auto& numbers : kNumbers) {
     if (std::string(numbers.name).find(wanted_numbers) == std::string::npos) continue;
-    if (!has(numbers)) {
+    if (!kernels::has_products(numbers.dtype, numbers.products)) {
       std::printf("%s skipped: this processor has no such products\n", numbers.name);
       continue;
     }

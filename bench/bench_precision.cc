@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "assets/embedded_model.h"
 #include "dit/model_file.h"
 #include "io/png.h"
 #include "pipeline/canvas.h"
@@ -85,7 +86,8 @@ at::Tensor side_by_side(const std::vector<Drawn>& all) {
 
 int main(int argc, char** argv) try {
   const at::NoGradGuard no_grad;
-  const auto file = dit::open_model(argc > 1 ? argv[1] : SWITCHYARD_EMBEDDED_MODEL);
+  const auto file = argc > 1 ? dit::open_model(argv[1])
+                             : dit::open_model(assets::embedded_model(), assets::kEmbeddedModelName);
   const int64_t seeds = argc > 3 ? std::stoll(argv[3]) : 100;
   std::vector<Drawn> all;
   all.push_back(draw("fp32", file, at::kFloat, Products::in_dtype, seeds));

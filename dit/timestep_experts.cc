@@ -20,10 +20,13 @@ class TimestepExperts : public BlockRouter {
 
   at::Tensor mask(const at::Tensor& x, const TimestepInput& time, int64_t layer,
                   const RoutingObserver& observe) const override {
-    const bool packed = table_.experts.defined();
-    const auto routing = packed ? rows_of(table_, time.index) : *route(time.embedding);
+    if (table_.experts.defined()) {
+      if (observe.timesteps) observe.timesteps(layer, rows_of(table_, time.index));
+      return folded_mask(x, time.values);
+    }
+    const auto routing = *route(time.embedding);
     if (observe.timesteps) observe.timesteps(layer, routing);
-    return packed ? folded_mask(x, time.values) : kernels::expert_mask(x, routing, weight_, bias_);
+    return kernels::expert_mask(x, routing, weight_, bias_);
   }
 
   void pack(const at::Tensor& embeddings) override {

@@ -61,8 +61,8 @@ class DiffusionTransformer {
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
   /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
-  /// y is on the model's device; t may be on the CPU whatever that is. Models with integer_timesteps() look at it on the host:
-  /// they wait for a GPU when it lies there.
+  /// y is on the model's device; t may be on the CPU whatever that is. Models with integer_timesteps() look
+  /// at t on the host: they wait for a GPU when it lies there.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
                      const RoutingObserver& observe = {}) const;
 

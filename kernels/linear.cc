@@ -41,6 +41,11 @@ at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const
 
 bool has_bf16_products() { return __builtin_cpu_supports("avx512bf16"); }
 
+bool has_products(at::ScalarType dtype, Products products) {
+  if (products == Products::int8) return has_int8_products();
+  return dtype != at::kBFloat16 || has_bf16_products();
+}
+
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products)
     : PackedLinear(weight, bias, products,
                    weight.device().is_cpu() && products == Products::in_dtype

@@ -30,6 +30,9 @@ bool has_bf16_products();
 /// CPU, where has_int8_products()).
 enum class Products { in_dtype, int8 };
 
+/// Whether this processor multiplies so in hardware. fp32 always.
+bool has_products(at::ScalarType dtype, Products products = Products::in_dtype);
+
 class PackedLinear {
  public:
   PackedLinear() = default;

@@ -138,12 +138,16 @@ ExpertOrder order_by_expert(const at::Tensor& experts, int64_t num_experts) {
   return order;
 }
 
-at::Tensor balance_loss(const Routing& routing) {
-  const int64_t num_experts = routing.probabilities.size(1);
+at::Tensor expert_choices(const Routing& routing) {
   // Not bincount: on a GPU it waits to learn its size. Whole numbers: any order of the additions is exact.
   const auto chosen = routing.experts.flatten();
-  const auto choices = at::zeros({num_experts}, routing.probabilities.options().requires_grad(false))
-                           .scatter_add_(0, chosen, at::ones_like(chosen, at::kFloat));
+  return at::zeros({routing.probabilities.size(1)}, chosen.options())
+      .scatter_add_(0, chosen, at::ones_like(chosen));
+}
+
+at::Tensor balance_loss(const Routing& routing) {
+  const int64_t num_experts = routing.probabilities.size(1);
+  const auto choices = expert_choices(routing).to(at::kFloat);
   const auto share = choices / static_cast<double>(routing.experts.numel());
   return (share * routing.probabilities.mean(0)).sum() * static_cast<double>(num_experts);
 }

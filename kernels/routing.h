@@ -57,6 +57,9 @@ struct ExpertOrder {
 /// experts [T, k] int64 with values in 0 .. num_experts - 1.
 ExpertOrder order_by_expert(const at::Tensor& experts, int64_t num_experts);
 
+/// How many (token, slot) chose each expert: [E] int64, on the device of the routing, without waiting for it.
+at::Tensor expert_choices(const Routing& routing);
+
 /// Load-balance loss of one layer (Switch Transformer; DiT-MoE, eq. 5): E * sum_e f_e P_e, where f_e is the
 /// share of the choices that went to expert e and P_e its mean probability over all tokens. 1 when balanced.
 /// Scalar with gradient.

@@ -30,13 +30,12 @@ BatchModel::Routing joined(const std::vector<BatchModel::Routing>& pieces) {
   BatchModel::Routing all;
   for (size_t router = 0; router < all.size(); ++router) {
     for (size_t layer = 0; layer < pieces.front()[router].size(); ++layer) {
-      std::vector<at::Tensor> probabilities, experts, weights;
+      std::vector<at::Tensor> experts, weights;
       for (const auto& piece : pieces) {
-        probabilities.push_back(piece[router][layer].probabilities);
         experts.push_back(piece[router][layer].experts);
         weights.push_back(piece[router][layer].gate_weights);
       }
-      all[router].push_back({at::cat(probabilities), at::cat(experts), at::cat(weights)});
+      all[router].push_back({{}, at::cat(experts), at::cat(weights)});
     }
   }
   return all;
@@ -68,26 +67,22 @@ BatchModel::Answer BatchModel::operator()(const at::Tensor& z, double t, bool wi
         at::full({z.size(0)}, t, at::device(c.integer_timesteps() ? at::kCPU : z.device()).dtype(at::kFloat));
     return {replayed_(z, times, labels_there_.narrow(0, 0, z.size(0))), {}};
   }
-  std::vector<Routing> routings;
-  const auto outputs = on_cores(z, t, with_routing ? &routings : nullptr);
-  return {at::cat(outputs), with_routing ? joined(routings) : Routing()};
+  return on_cores(z, t, with_routing);
 }
 
 // The cores share the rows: an image is a function of its own row. A GPU takes them all.
-std::vector<at::Tensor> BatchModel::on_cores(const at::Tensor& z, double t,
-                                             std::vector<Routing>* routings) const {
+BatchModel::Answer BatchModel::on_cores(const at::Tensor& z, double t, bool with_routing) const {
   const int64_t rows = z.size(0);
   const int64_t pieces = z.device().is_cpu() ? std::min<int64_t>(rows, at::get_num_threads()) : 1;
   const auto condition = conditions_.at(t, {labels_.begin(), labels_.begin() + rows});
   std::vector<at::Tensor> outputs(pieces);
-  if (routings != nullptr) routings->resize(pieces);
+  std::vector<Routing> routings(pieces);
   kernels::side_by_side(pieces, [&](int64_t piece) {
     const int64_t first = rows * piece / pieces, last = rows * (piece + 1) / pieces;
-    outputs[piece] =
-        model_.forward(z.slice(0, first, last), condition.narrow(first, last - first),
-                       routings != nullptr ? keep_in((*routings)[piece]) : dit::RoutingObserver());
+    outputs[piece] = model_.forward(z.slice(0, first, last), condition.narrow(first, last - first),
+                                    with_routing ? keep_in(routings[piece]) : dit::RoutingObserver());
   });
-  return outputs;
+  return {at::cat(outputs), joined(routings)};
 }
 
 }  // namespace switchyard::pipeline

@@ -20,7 +20,7 @@ double told(const dit::ModelConfig& config, double t);
 
 class BatchModel {
  public:
-  /// Per Router, per layer: what it chose for all rows.
+  /// Per Router, per layer: what it chose for all rows, without the probabilities.
   using Routing = std::array<std::vector<kernels::Routing>, 2>;
 
   struct Answer {
@@ -38,7 +38,7 @@ class BatchModel {
   Answer operator()(const at::Tensor& z, double t, bool with_routing) const;
 
  private:
-  std::vector<at::Tensor> on_cores(const at::Tensor& z, double t, std::vector<Routing>* routings) const;
+  Answer on_cores(const at::Tensor& z, double t, bool with_routing) const;
 
   const dit::DiffusionTransformer& model_;
   dit::ReplayedForward& replayed_;

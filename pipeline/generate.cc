@@ -93,14 +93,15 @@ class Batch {
         first_(first),
         start_(start) {
     count_ = std::min(request.batch_size, static_cast<int64_t>(request.images.size()) - first);
+    std::vector<int64_t> labels;
     for (int64_t i = 0; i < count_; ++i) {
-      labels_.push_back(request.images[first + i].label);
+      labels.push_back(request.images[first + i].label);
       seeds_.push_back(request.images[first + i].seed);
     }
     const auto& settings = request.settings;
     const bool with_null_class = settings.guidance.scale != 1 && settings.weak_experts == 0;
-    good_.emplace(model_, replayed.good, times, labels_, with_null_class);
-    if (settings.weak_experts > 0) weaker_.emplace(*request.weaker, replayed.weaker, times, labels_, false);
+    good_.emplace(model_, replayed.good, times, labels, with_null_class);
+    if (settings.weak_experts > 0) weaker_.emplace(*request.weaker, replayed.weaker, times, labels, false);
   }
 
   /// False: cancelled.
@@ -201,7 +202,6 @@ class Batch {
   const Observer& observer_;
   int64_t first_, count_;
   Clock::time_point start_;
-  std::vector<int64_t> labels_;
   std::vector<uint64_t> seeds_;
   std::optional<BatchModel> good_, weaker_;
   int step_ = 0, evaluation_ = 0;

@@ -3,9 +3,9 @@
 //
 // A solver is a plain function from a problem and the state at steps.front().from to the state at
 // steps.back().to. The times at which it asks the model depend on the steps alone (evaluation_times() in
-// solvers.h relies on it). It computes coefficients in double and the state in the state's dtype, with element-wise
-// arithmetic only (each product rounded before it is added), so that an image does not depend on the batch it
-// is in, bit for bit.
+// solvers.h relies on it). It computes coefficients in double and the state in the state's dtype, with
+// element-wise arithmetic only (each product rounded before it is added), so that an image does not depend on
+// the batch it is in, bit for bit.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -25,21 +25,18 @@ struct Routed {
   std::vector<at::Tensor> token_choices, timestep_choices;  // per layer [E] int64
 
   dit::RoutingObserver observer(const dit::ModelConfig& config) {
-    const auto count = [](const kernels::Routing& routing) {
-      return at::bincount(routing.experts.flatten(), {}, routing.probabilities.size(1));
-    };
     dit::RoutingObserver observe;
     if (config.routes_tokens()) {
-      observe.tokens = [this, count](int64_t, const kernels::Routing& routing) {
+      observe.tokens = [this](int64_t, const kernels::Routing& routing) {
         const auto layer = kernels::balance_loss(routing);
         balance = balance.defined() ? balance + layer : layer;
-        token_choices.push_back(count(routing));
+        token_choices.push_back(kernels::expert_choices(routing));
       };
     }
     if (config.routes_timesteps()) {
-      observe.timesteps = [this, count](int64_t, const kernels::Routing& routing) {
+      observe.timesteps = [this](int64_t, const kernels::Routing& routing) {
         timestep_probabilities.push_back(routing.probabilities);
-        timestep_choices.push_back(count(routing));
+        timestep_choices.push_back(kernels::expert_choices(routing));
       };
     }
     return observe;

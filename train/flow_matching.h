@@ -1,9 +1,7 @@
 // The training loss of one shard: the model's objective with class dropout, load balance and diffusion prior.
 //
-//   rectified flow      z_t = (1 - t) x + t noise, t = sigmoid(location + scale n), logit-normal (Esser et
-//   al. 2024)
+//   rectified flow      z_t = (1 - t) x + t noise, t = sigmoid(location + scale n)  (Esser et al. 2024)
 //     velocity          mean |v_theta - (noise - x)|^2     (Lipman et al. 2022; the official DiT-MoE loss)
-//
 //     clean image       mean |(x_theta - x) / max(t, min_time)|^2, the velocity loss of x-prediction
 //                       (Li and He 2025)
 //

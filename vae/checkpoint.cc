@@ -127,7 +127,7 @@ Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, co
   for (const auto& [name, tensor] : given) {
     if (!fitting.contains(name)) problems.push_back(io::quote(name) + " is not part of this autoencoder");
   }
-  if (!problems.empty()) io::refuse_tensors(source, "the autoencoder\'s", problems);
+  if (!problems.empty()) io::refuse_tensors(source, "the autoencoder's", problems);
   io::require_own_bytes(fitting, source);
   // Copies, because a mapped file may go away or be overwritten.
   return Autoencoder(

@@ -181,10 +181,7 @@ struct Numbers {
 constexpr Numbers kNumbers[] = {
     {"fp32", at::kFloat}, {"bf16", at::kBFloat16}, {"int8", at::kBFloat16, kernels::Products::int8}};
 
-bool processor_has(const Numbers& numbers) {
-  if (numbers.products == kernels::Products::int8) return kernels::has_int8_products();
-  return numbers.dtype == at::kFloat || kernels::has_bf16_products();
-}
+bool processor_has(const Numbers& numbers) { return kernels::has_products(numbers.dtype, numbers.products); }
 
 class FamilyInNumbers : public ::testing::TestWithParam<std::tuple<ModelConfig, Numbers>> {
  protected:
