@@ -162,8 +162,9 @@ at::Tensor DiffusionTransformer::run_block(const Block& block, const at::Tensor&
 
 at::Tensor DiffusionTransformer::attend(const Attention& attention, const at::Tensor& x) const {
   const int64_t n = x.size(0), tokens = x.size(1);
-  const auto qkv = attention.qkv(x).view({n, tokens, 3, config_.num_heads, -1}).permute({2, 0, 3, 1, 4});
-  auto q = qkv[0], k = qkv[1];  // [N, heads, T, d]
+  const auto rows = attention.qkv(x).view({n, tokens, 3, config_.num_heads, -1});
+  const auto qkv = rows.permute({2, 0, 3, 1, 4}).unbind();  // not by index: three gradients to be summed
+  auto q = qkv[0], k = qkv[1];                              // [N, heads, T, d]
   if (config_.qk_norm) {
     q = at::layer_norm(q, {q.size(-1)}, attention.q_norm_weight, attention.q_norm_bias, kQkNormEps);
     k = at::layer_norm(k, {k.size(-1)}, attention.k_norm_weight, attention.k_norm_bias, kQkNormEps);
