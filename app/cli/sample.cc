@@ -11,6 +11,7 @@
 
 #include "app/commands.h"
 #include "app/device.h"
+#include "app/idle_options.h"
 #include "app/interrupt.h"
 #include "app/model_argument.h"
 #include "app/progress.h"
@@ -249,6 +250,7 @@ void sample(const SampleOptions& options) {
   require_writable_outputs(options, config, request);
 
   if (!choice.empty()) progress.say(choice);
+  for (const auto& sentence : idle_options(options, request.settings)) progress.warn("warning: " + sentence);
   auto model = dit::make_model(file, precision.dtype, device);
   if (provenance.model_hash.empty()) provenance.model_hash = argument.hash();  // reads all of the file
   provenance.image_size = side;

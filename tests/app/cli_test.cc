@@ -313,6 +313,13 @@ TEST_F(Cli, QualitySaysWhatIsDone) {
   EXPECT_TRUE(io::contains(outcome.err, "fast: adams_bashforth, 3 steps")) << outcome.err;
 }
 
+TEST_F(Cli, AnOptionThatChangesNothingIsNamed) {
+  const auto outcome = start(
+      {"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2", "--eta", "0.5", "--quiet"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.err, "warning: --eta changes nothing: it is for ddim, the solver is euler\n");
+}
+
 TEST_F(Cli, ObjectiveThatContradictsAFileOfOursIsDoubted) {
   const auto outcome = start(
       {"sample", "--model", TinyRun::model(), "--class", "cube", "--objective", "cosine", "--steps", "3"});
