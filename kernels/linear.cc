@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "kernels/activation.h"
 #include "kernels/library_operator.h"
 
@@ -41,6 +43,8 @@ at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const
 
 bool has_bf16_products() { return __builtin_cpu_supports("avx512bf16"); }
 
+bool has_bf16_tiles() { return __builtin_cpu_supports("amx-bf16"); }
+
 bool has_products(at::ScalarType dtype, Products products) {
   if (products == Products::int8) return has_int8_products();
   return dtype != at::kBFloat16 || has_bf16_products();
@@ -52,17 +56,43 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Pro
                        ? product_library(weight.scalar_type())
                        : ProductLibrary::at_linear) {}
 
+namespace {
+
+// oneDNN's bf16 products with AMX tiles cut long sums up as the numbers of rows and threads suggest, and the last bits
+// follow; up to so many inputs they never did (measured at 1 .. 1200 rows and two thread counts: at 512 they do).
+// Longer sums are therefore cut up here. AVX512 sums in one order whatever the rows.
+constexpr int64_t kMostInputsOfTiles = 384;
+
+struct Piece {
+  int64_t first, count;  // of the inputs
+};
+
+std::vector<Piece> pieces_of(int64_t inputs, at::ScalarType dtype) {
+  constexpr int64_t kTileDepth = 32;  // inputs that a tile holds
+  if (dtype != at::kBFloat16 || !has_bf16_tiles() || inputs <= kMostInputsOfTiles) return {{0, inputs}};
+  const int64_t number = (inputs + kMostInputsOfTiles - 1) / kMostInputsOfTiles;
+  const int64_t count = ((inputs + number - 1) / number + kTileDepth - 1) / kTileDepth * kTileDepth;
+  std::vector<Piece> pieces;
+  for (int64_t first = 0; first < inputs; first += count)
+    pieces.push_back({first, std::min(count, inputs - first)});
+  return pieces;
+}
+
+}  // namespace
+
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products,
                            ProductLibrary library)
-    : weight_(weight.detach()), bias_(bias.defined() ? bias.detach() : bias) {
+    : bias_(bias.defined() ? bias.detach() : bias) {
   if (products == Products::int8) {
-    int8_ = Int8Linear(weight_, bias_);
+    int8_ = Int8Linear(weight, bias);
+    bias_.reset();
   } else if (library == ProductLibrary::onednn) {
     static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
-    weight_ = reorder.call(weight_.contiguous(), std::nullopt);
-    is_packed_ = true;
-  } else if (weight_.device().is_cpu()) {
-    weight_ = weight_.clone();  // later changes of the weight do not reach this layer
+    for (const auto& [first, count] : pieces_of(weight.size(1), weight.scalar_type()))
+      packed_.push_back(reorder.call(weight.detach().narrow(1, first, count).contiguous(), std::nullopt));
+  } else {
+    weight_ = weight.detach();
+    if (weight_.device().is_cpu()) weight_ = weight_.clone();  // later changes do not reach this layer
   }
 }
 
@@ -75,30 +105,45 @@ at::Tensor pointwise(const at::Tensor& x, const at::Tensor& weight, const at::Te
                  c10::List<std::optional<at::Scalar>>(), algorithm);
 }
 
+// (x W^T + b) and `other`, "mul" or "add"
+at::Tensor pointwise_with(const at::Tensor& x, const at::Tensor& other, const at::Tensor& weight,
+                          const at::Tensor& bias, std::string_view operation) {
+  static const auto op = library_operator<PointwiseBinary>("mkldnn::_linear_pointwise", "binary");
+  return op.call(at_least_two_rows(x).contiguous(), at_least_two_rows(other).contiguous(), weight,
+                 optional(bias), operation);
+}
+
 }  // namespace
 
 at::Tensor PackedLinear::operator()(const at::Tensor& x) const {
   if (int8_.defined()) return int8_(x);
-  if (!is_packed_) return linear_reference(x, weight_, bias_);
-  return like_input(pointwise(as_rows(x), weight_, bias_, "none"), x);
+  if (packed_.empty()) return linear_reference(x, weight_, bias_);
+  const auto rows = as_rows(x);
+  if (packed_.size() == 1) return like_input(pointwise(rows, packed_[0], bias_, "none"), x);
+  at::Tensor sum;
+  int64_t first = 0;
+  for (const auto& weight : packed_) {
+    const auto part = rows.narrow(1, first, weight.size(1));
+    sum =
+        sum.defined() ? pointwise_with(part, sum, weight, {}, "add") : pointwise(part, weight, bias_, "none");
+    first += weight.size(1);
+  }
+  return like_input(sum, x);
 }
 
 at::Tensor PackedLinear::swish(const at::Tensor& x) const {
-  if (!is_packed_) return kernels::silu((*this)(x));
-  return like_input(pointwise(as_rows(x), weight_, bias_, "swish"), x);
+  if (packed_.size() != 1) return kernels::silu((*this)(x));
+  return like_input(pointwise(as_rows(x), packed_[0], bias_, "swish"), x);
 }
 
 at::Tensor PackedLinear::gelu(const at::Tensor& x) const {
-  if (!is_packed_) return kernels::gelu((*this)(x));
-  return like_input(pointwise(as_rows(x), weight_, bias_, "gelu", "tanh"), x);
+  if (packed_.size() != 1) return kernels::gelu((*this)(x));
+  return like_input(pointwise(as_rows(x), packed_[0], bias_, "gelu", "tanh"), x);
 }
 
 at::Tensor PackedLinear::times(const at::Tensor& x, const at::Tensor& other) const {
-  if (!is_packed_) return (*this)(x)*other;
-  static const auto op = library_operator<PointwiseBinary>("mkldnn::_linear_pointwise", "binary");
-  const auto y = op.call(at_least_two_rows(as_rows(x)).contiguous(),
-                         at_least_two_rows(as_rows(other)).contiguous(), weight_, optional(bias_), "mul");
-  return like_input(y, x);
+  if (packed_.size() != 1) return (*this)(x)*other;
+  return like_input(pointwise_with(as_rows(x), as_rows(other), packed_[0], bias_, "mul"), x);
 }
 
 }  // namespace switchyard::kernels

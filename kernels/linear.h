@@ -15,6 +15,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "kernels/int8_linear.h"
 #include "kernels/product_library.h"
 
@@ -25,6 +27,9 @@ at::Tensor linear_reference(const at::Tensor& x, const at::Tensor& weight, const
 /// Whether this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX); without it bf16 is
 /// slower than fp32.
 bool has_bf16_products();
+
+/// Whether it does so in AMX tiles, which libraries sum in an order that changes with the number of rows.
+bool has_bf16_tiles();
 
 /// How packed layers multiply: in the weight's dtype, or in numbers of 8 bits (kernels/int8_linear.h; on the
 /// CPU, where has_int8_products()).
@@ -44,13 +49,14 @@ class PackedLinear {
   at::Tensor gelu(const at::Tensor& x) const;                            // gelu(x W^T + b), its tanh form
   at::Tensor times(const at::Tensor& x, const at::Tensor& other) const;  // (x W^T + b) * other
 
-  bool defined() const { return weight_.defined(); }
+  bool defined() const { return !packed_.empty() || weight_.defined() || int8_.defined(); }
 
  private:
-  at::Tensor weight_;  // [out, in], packed (opaque) when is_packed_
-  at::Tensor bias_;    // [out] or undefined
-  bool is_packed_ = false;
-  Int8Linear int8_;  // defined with Products::int8
+  std::vector<at::Tensor> packed_;  // opaque, [out, in]; cut along the inputs where one would not give the
+                                    // same rows whatever their number; or empty, and instead of it
+  at::Tensor weight_;               // [out, in], or
+  Int8Linear int8_;                 // with its own bias
+  at::Tensor bias_;                 // [out] or undefined
 };
 
 }  // namespace switchyard::kernels

@@ -34,7 +34,8 @@ LibraryMeasurement measure_libraries(at::ScalarType dtype) {
   const PackedLinear plain(weight, {}, Products::in_dtype, ProductLibrary::at_linear);
 
   constexpr double kNever = std::numeric_limits<double>::infinity();
-  LibraryMeasurement measured{kNever, kNever, true};
+  // With tiles they do not stand alone, although few of the numbers of rows tell.
+  LibraryMeasurement measured{kNever, kNever, !(dtype == at::kBFloat16 && has_bf16_tiles())};
   for (int repetition = 0; repetition < 6; ++repetition) {  // in turn: both meet the same neighbours
     measured.onednn_seconds = std::min(measured.onednn_seconds, seconds([&] { onednn(x); }));
     measured.at_linear_seconds = std::min(measured.at_linear_seconds, seconds([&] { plain(x); }));

@@ -13,7 +13,7 @@ struct Layer {
   int64_t in, out;
 };
 constexpr Layer kLayers[] = {{1, 1},   {3, 5},    {31, 33},  {176, 192}, {192, 576},
-                             {192, 8}, {256, 33}, {384, 64}, {1536, 48}};
+                             {192, 8}, {256, 33}, {384, 64}, {385, 33},  {1536, 48}};
 
 class PackedLinearTest : public ::testing::TestWithParam<std::pair<at::ScalarType, double>> {
  protected:
@@ -72,7 +72,8 @@ TEST_P(PackedLinearTest, KeepsLeadingAxes) {
 }
 
 TEST_P(PackedLinearTest, ARowDoesNotDependOnHowManyThereAre) {
-  for (const Layer layer : {Layer{176, 192}, {192, 576}, {192, 8}, {384, 64}, {1536, 384}}) {
+  for (const Layer layer :
+       {Layer{176, 192}, {192, 576}, {192, 8}, {384, 64}, {512, 512}, {1536, 384}, {3072, 768}}) {
     const PackedLinear packed(weight(layer), bias(layer));
     const auto x = random({257, layer.in}, 67, dtype()), other = random({257, layer.out}, 68, dtype());
     const auto all = packed(x), all_swish = packed.swish(x), all_times = packed.times(x, other);
