@@ -61,6 +61,7 @@ class FeedForward : public Part {
  public:
   /// x [N, T, D] -> [N, T, D]
   virtual at::Tensor operator()(const at::Tensor& x, int64_t layer, const RoutingObserver& observe) const = 0;
+  /// Afterwards no parameter is read until the next call.
   virtual void pack(kernels::Products products) = 0;
 };
 

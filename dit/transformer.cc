@@ -181,13 +181,21 @@ std::vector<kernels::Routing> DiffusionTransformer::timestep_routing() const {
   return layers;
 }
 
-void DiffusionTransformer::pack(kernels::Products products) {
+void DiffusionTransformer::pack(kernels::Products products, Weights plain) {
   if (products == kernels::Products::int8 && !(device().is_cpu() && kernels::has_int8_products())) {
     throw std::invalid_argument(
         "int8 products need a CPU with AVX512-VNNI and AVX512-BF16, and a model that is on it");
   }
+  const auto done_with = [&](at::Tensor& weight) {
+    if (plain == Weights::drop) weight = at::empty_like(weight, at::kMeta);
+  };
+  const auto pack_linear = [&](Linear& layer, kernels::Products of_layer = kernels::Products::in_dtype) {
+    layer.pack(of_layer);
+    done_with(layer.weight);
+  };
   products_ = products;
-  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_}) layer->pack();
+  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_})
+    pack_linear(*layer);
   const at::NoGradGuard no_grad;
   at::Tensor embeddings;
   if (config_.integer_timesteps()) {
@@ -195,9 +203,10 @@ void DiffusionTransformer::pack(kernels::Products products) {
     embeddings = embed_timesteps(all, label_table_.scalar_type());
   }
   for (auto& block : blocks_) {
-    block.adaln.pack();
-    for (auto* layer : {&block.attention.qkv, &block.attention.proj}) layer->pack(products);
+    pack_linear(block.adaln);
+    for (auto* layer : {&block.attention.qkv, &block.attention.proj}) pack_linear(*layer, products);
     block.feed_forward->pack(products);
+    for (const auto& parameter : block.feed_forward->parameters("")) done_with(*parameter.tensor);
     if (block.router) block.router->pack(embeddings);
   }
 }

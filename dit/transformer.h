@@ -43,6 +43,8 @@ struct Condition {
   Condition select(const std::vector<int64_t>& rows) const;  // any rows, in any order
 };
 
+enum class Weights { keep, drop };
+
 class DiffusionTransformer {
  public:
   /// Allocates every parameter, uninitialised: load a checkpoint or call initialize() next.
@@ -79,7 +81,9 @@ class DiffusionTransformer {
   /// Brings the weights into their fast form for inference. Call again after changing a parameter.
   /// `products` is for the layers that every token passes through: qkv, attention output, feed-forward and
   /// its experts. Throws std::invalid_argument where int8 is not to be had.
-  void pack(kernels::Products products = kernels::Products::in_dtype);
+  /// With Weights::drop the plain form of what was packed is given up, layer by layer: the model needs half
+  /// the memory, its dropped parameters have shapes alone (device Meta), and it cannot be packed again.
+  void pack(kernels::Products products = kernels::Products::in_dtype, Weights plain = Weights::keep);
 
   /// What pack() was last told.
   kernels::Products products() const { return products_; }

@@ -262,7 +262,8 @@ void sample(const SampleOptions& options) {
                            provenance.decoder_name);
     }
   }
-  model.pack(precision.products);
+  const bool with_weaker = request.settings.weak_experts > 0;  // it shares the plain weights
+  model.pack(precision.products, with_weaker ? dit::Weights::keep : dit::Weights::drop);
   if (file.format == "Switchyard" &&
       (file.origin.contains("schedule") || file.origin.contains("prediction"))) {
     progress.warn("warning: the file states another objective than --objective " + options.model.objective);
@@ -271,7 +272,7 @@ void sample(const SampleOptions& options) {
   if (const auto doubt = stated ? std::nullopt : dit::probe_objective(model))
     progress.warn("warning: " + *doubt);
   std::optional<dit::DiffusionTransformer> weaker;
-  if (request.settings.weak_experts > 0) {
+  if (with_weaker) {
     weaker.emplace(pipeline::weaker_model(model, request.settings.weak_experts));
     request.weaker = &*weaker;
   }

@@ -92,6 +92,22 @@ TEST(Transformer, PackAgainFollowsTheWeights) {
   EXPECT_FALSE(at::equal(model.forward(batch.x, batch.t, batch.y), unpacked_change));
 }
 
+TEST_P(Family, DroppingThePlainWeightsChangesNothing) {
+  auto kept = random_model(GetParam()), dropped = random_model(GetParam());
+  const auto batch = random_batch(GetParam(), 3);
+  const at::NoGradGuard no_grad;
+  kept.pack();
+  dropped.pack(kernels::Products::in_dtype, Weights::drop);
+  EXPECT_TRUE(at::equal(dropped.forward(batch.x, batch.t, batch.y), kept.forward(batch.x, batch.t, batch.y)));
+  for (const auto& [name, tensor] : dropped.parameters()) {
+    // These are read as they are: the classes' table, and the experts of timesteps with their gate.
+    const bool stays = name.starts_with("y_embedder") || name.starts_with("routers");
+    if (tensor->dim() >= 2) {
+      EXPECT_EQ(tensor->is_meta(), !stays) << name;
+    }
+  }
+}
+
 TEST(Transformer, RejectsInputOfAnotherSize) {
   const auto model = random_model(small_config());
   const auto t = at::zeros({2}), y = at::zeros({2}, at::kLong);
