@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 #include "kernels/activation.h"
 #include "kernels/library_operator.h"
 
@@ -58,41 +56,35 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Pro
 
 namespace {
 
-// oneDNN's bf16 products with AMX tiles cut long sums up as the numbers of rows and threads suggest, and the last bits
-// follow; up to so many inputs they never did (measured at 1 .. 1200 rows and two thread counts: at 512 they do).
-// Longer sums are therefore cut up here. AVX512 sums in one order whatever the rows.
+// oneDNN's bf16 products with AMX tiles cut long sums up as the numbers of rows and threads suggest, and the
+// last bits follow; up to so many inputs they never did (measured at 1 .. 1200 rows and two thread counts: at
+// 512 they do). Longer sums are therefore cut up here. AVX512 sums in one order whatever the rows.
 constexpr int64_t kMostInputsOfTiles = 384;
 
-struct Piece {
-  int64_t first, count;  // of the inputs
-};
-
-std::vector<Piece> pieces_of(int64_t inputs, at::ScalarType dtype) {
+int64_t inputs_per_piece(int64_t inputs, at::ScalarType dtype) {
   constexpr int64_t kTileDepth = 32;  // inputs that a tile holds
-  if (dtype != at::kBFloat16 || !has_bf16_tiles() || inputs <= kMostInputsOfTiles) return {{0, inputs}};
-  const int64_t number = (inputs + kMostInputsOfTiles - 1) / kMostInputsOfTiles;
-  const int64_t count = ((inputs + number - 1) / number + kTileDepth - 1) / kTileDepth * kTileDepth;
-  std::vector<Piece> pieces;
-  for (int64_t first = 0; first < inputs; first += count)
-    pieces.push_back({first, std::min(count, inputs - first)});
-  return pieces;
+  if (dtype != at::kBFloat16 || !has_bf16_tiles() || inputs <= kMostInputsOfTiles) return inputs;
+  const int64_t pieces = (inputs + kMostInputsOfTiles - 1) / kMostInputsOfTiles;
+  return ((inputs + pieces - 1) / pieces + kTileDepth - 1) / kTileDepth * kTileDepth;
 }
 
 }  // namespace
 
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products,
-                           ProductLibrary library)
-    : bias_(bias.defined() ? bias.detach() : bias) {
+                           ProductLibrary library) {
   if (products == Products::int8) {
     int8_ = Int8Linear(weight, bias);
-    bias_.reset();
-  } else if (library == ProductLibrary::onednn) {
+    return;
+  }
+  if (bias.defined()) bias_ = bias.detach();
+  weight_ = weight.detach();
+  if (library == ProductLibrary::onednn) {
     static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
-    for (const auto& [first, count] : pieces_of(weight.size(1), weight.scalar_type()))
-      packed_.push_back(reorder.call(weight.detach().narrow(1, first, count).contiguous(), std::nullopt));
-  } else {
-    weight_ = weight.detach();
-    if (weight_.device().is_cpu()) weight_ = weight_.clone();  // later changes do not reach this layer
+    for (const auto& piece : weight_.split(inputs_per_piece(weight.size(1), weight.scalar_type()), 1))
+      packed_.push_back(reorder.call(piece.contiguous(), std::nullopt));
+    weight_.reset();
+  } else if (weight_.device().is_cpu()) {
+    weight_ = weight_.clone();  // later changes do not reach this layer
   }
 }
 
@@ -119,7 +111,6 @@ at::Tensor PackedLinear::operator()(const at::Tensor& x) const {
   if (int8_.defined()) return int8_(x);
   if (packed_.empty()) return linear_reference(x, weight_, bias_);
   const auto rows = as_rows(x);
-  if (packed_.size() == 1) return like_input(pointwise(rows, packed_[0], bias_, "none"), x);
   at::Tensor sum;
   int64_t first = 0;
   for (const auto& weight : packed_) {

@@ -11,11 +11,11 @@ std::vector<std::string> idle_options(const SampleOptions& options, const pipeli
     if (given) idle.push_back(option + " changes nothing: " + why);
   };
 
-  const auto solver_is = [&](sampler::Solver solver) { return settings.solver == solver; };
   const std::string the_solver = "the solver is " + std::string(to_string(settings.solver));
-  if (!solver_is(sampler::Solver::ddim)) note(options.eta > 0.0, "--eta", "it is for ddim, " + the_solver);
-  if (!solver_is(sampler::Solver::edm_heun))
-    note(options.churn > 0.0, "--churn", "it is for edm_heun, " + the_solver);
+  note(options.eta > 0.0 && settings.solver != sampler::Solver::ddim, "--eta",
+       "it is for ddim, " + the_solver);
+  note(options.churn > 0.0 && settings.solver != sampler::Solver::edm_heun, "--churn",
+       "it is for edm_heun, " + the_solver);
 
   if (settings.guidance.scale == 1) {
     const std::string unguided = "a guidance of 1 is none";
