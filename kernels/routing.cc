@@ -92,6 +92,14 @@ bool suits_route_kernel(int64_t num_experts, int64_t k) {
   return num_experts <= cuda::kMaxExperts && k <= cuda::kMaxExpertsPerToken;
 }
 
+// [T, k], in falling order of their probabilities, the lower index first among equal ones; no gradients.
+at::Tensor chosen_experts(const at::Tensor& logits, const at::Tensor& probabilities, int64_t k) {
+  if (logits.device().is_cpu()) return top_k_cpu(probabilities, k);
+  if (const auto* kernels = cuda_kernels({logits}); kernels && suits_route_kernel(logits.size(1), k))
+    return route_cuda(*kernels, logits, {}, k).experts;
+  return std::get<1>(at::sort(probabilities, /*stable=*/true, -1, /*descending=*/true)).narrow(1, 0, k);
+}
+
 // Nothing where the CUDA kernel does not take these operands.
 std::optional<Routing> route_in_one_kernel(const at::Tensor& x, const at::Tensor& gate, int64_t k) {
   TORCH_CHECK(x.dim() == 2 && gate.dim() == 2 && x.size(1) == gate.size(1) && k >= 1 && k <= gate.size(0),
@@ -122,9 +130,7 @@ Routing route_top_k(const at::Tensor& logits, int64_t k) {
   if (const auto* kernels = cuda_kernels({logits}); kernels && suits_route_kernel(logits.size(1), k))
     return route_cuda(*kernels, logits, {}, k);
   auto probabilities = at::softmax(logits, -1, at::kFloat);
-  auto experts = logits.device().is_cpu()
-                     ? top_k_cpu(probabilities, k)
-                     : std::get<1>(at::sort(probabilities.detach(), true, -1, true)).narrow(1, 0, k);
+  auto experts = chosen_experts(logits.detach(), probabilities.detach(), k);
   auto gate_weights = probabilities.gather(1, experts);
   return {std::move(probabilities), std::move(experts), std::move(gate_weights)};
 }
@@ -139,16 +145,14 @@ ExpertOrder order_by_expert(const at::Tensor& experts, int64_t num_experts) {
 }
 
 at::Tensor expert_choices(const Routing& routing) {
-  // Not bincount: on a GPU it waits to learn its size. Whole numbers: any order of the additions is exact.
-  const auto chosen = routing.experts.flatten();
-  return at::zeros({routing.probabilities.size(1)}, chosen.options())
-      .scatter_add_(0, chosen, at::ones_like(chosen));
+  // Not bincount: on a GPU it waits to learn its size. Nor scatter_add: there all additions meet in E places.
+  const auto expert = at::arange(routing.probabilities.size(1), routing.experts.options());
+  return routing.experts.reshape({-1, 1}).eq(expert).sum(0);
 }
 
-at::Tensor balance_loss(const Routing& routing) {
+at::Tensor balance_loss(const Routing& routing, const at::Tensor& choices) {
   const int64_t num_experts = routing.probabilities.size(1);
-  const auto choices = expert_choices(routing).to(at::kFloat);
-  const auto share = choices / static_cast<double>(routing.experts.numel());
+  const auto share = choices.to(at::kFloat) / static_cast<double>(routing.experts.numel());
   return (share * routing.probabilities.mean(0)).sum() * static_cast<double>(num_experts);
 }
 

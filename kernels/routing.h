@@ -62,7 +62,7 @@ at::Tensor expert_choices(const Routing& routing);
 
 /// Load-balance loss of one layer (Switch Transformer; DiT-MoE, eq. 5): E * sum_e f_e P_e, where f_e is the
 /// share of the choices that went to expert e and P_e its mean probability over all tokens. 1 when balanced.
-/// Scalar with gradient.
-at::Tensor balance_loss(const Routing& routing);
+/// `choices` are the routing's expert_choices(). Scalar with gradient.
+at::Tensor balance_loss(const Routing& routing, const at::Tensor& choices);
 
 }  // namespace switchyard::kernels

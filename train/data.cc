@@ -27,18 +27,18 @@ at::Tensor to_model_range(const at::Tensor& images) {
   return images.to(at::kFloat).contiguous() / 127.5 - 1.0;
 }
 
-BatchesAhead::BatchesAhead(int64_t first_step, int64_t batch_size, int64_t image_size)
+BatchesAhead::BatchesAhead(int64_t first_step, int64_t batch_size, int64_t image_size, int ahead)
     : step_(first_step), batch_size_(batch_size), image_size_(image_size) {
-  start();
+  for (int i = 0; i < ahead; ++i) start();
 }
 
 void BatchesAhead::start() {
-  ahead_ = std::async(std::launch::async, solids_batch, step_, batch_size_, image_size_);
+  ahead_.push_back(std::async(std::launch::async, solids_batch, step_++, batch_size_, image_size_));
 }
 
 Batch BatchesAhead::next() {
-  auto batch = ahead_.get();
-  ++step_;
+  auto batch = ahead_.front().get();
+  ahead_.pop_front();
   start();
   return batch;
 }

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <deque>
 #include <future>
 #include <string>
 #include <vector>
@@ -23,16 +24,16 @@ Batch solids_batch(int64_t step, int64_t n, int64_t size);
 /// uint8 -> fp32 in [-1, 1], the range in which models see images.
 at::Tensor to_model_range(const at::Tensor& images);
 
-/// Renders the next batch on a background thread while the current one is trained on.
+/// Renders the next `ahead` batches on as many background threads while the current one is trained on.
 class BatchesAhead {
  public:
-  BatchesAhead(int64_t first_step, int64_t batch_size, int64_t image_size);
+  BatchesAhead(int64_t first_step, int64_t batch_size, int64_t image_size, int ahead = 1);
   Batch next();
 
  private:
   void start();
-  int64_t step_, batch_size_, image_size_;
-  std::future<Batch> ahead_;
+  int64_t step_, batch_size_, image_size_;  // the step that is started next
+  std::deque<std::future<Batch>> ahead_;
 };
 
 }  // namespace switchyard::train

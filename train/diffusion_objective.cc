@@ -1,6 +1,7 @@
 #include "train/diffusion_objective.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 
 #include "sampler/schedule.h"
 #include "train/diffusion_loss.h"
@@ -30,10 +31,18 @@ DiffusionCoefficients coefficients_at(const at::Tensor& bar, const at::Tensor& t
 
 }  // namespace
 
+at::Tensor normal_noise(const at::Tensor& images, const at::Generator& generator) {
+  if (images.device().is_cpu()) return at::randn(images.sizes(), generator);
+  const auto seed = at::empty({}, at::kLong).random_(generator).item<int64_t>();
+  auto on_device = at::globalContext().defaultGenerator(images.device()).clone();
+  on_device.set_current_seed(static_cast<uint64_t>(seed));
+  return at::randn(images.sizes(), on_device, images.options());
+}
+
 NoisyImages diffuse(const dit::ModelConfig& config, const at::Tensor& images,
                     const at::Generator& generator) {
   NoisyImages shown;
-  shown.noise = at::randn(images.sizes(), generator).to(images.device());
+  shown.noise = normal_noise(images, generator);
   shown.t = at::randint(config.num_timesteps, {images.size(0)}, generator, at::kLong);
   const auto bar = alphas_cumprod(config).index_select(0, shown.t);
   shown.x_t = per_image(bar.sqrt(), images) * images + per_image((1 - bar).sqrt(), images) * shown.noise;

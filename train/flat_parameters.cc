@@ -25,10 +25,10 @@ FlatParameters::FlatParameters(dit::DiffusionTransformer& model, bool requires_g
 
 void FlatParameters::gather_gradients(const std::vector<at::Tensor>& gradients, bool accumulate,
                                       at::Tensor& sum) const {
-  for (size_t i = 0; i < views_.size(); ++i) {
-    auto target = sum.narrow(0, offsets_[i], views_[i].numel()).view(views_[i].sizes());
-    accumulate ? target.add_(gradients[i]) : target.copy_(gradients[i]);
-  }
+  std::vector<at::Tensor> targets;
+  for (size_t i = 0; i < views_.size(); ++i)
+    targets.push_back(sum.narrow(0, offsets_[i], views_[i].numel()).view(views_[i].sizes()));
+  accumulate ? at::_foreach_add_(targets, gradients) : at::_foreach_copy_(targets, gradients);
 }
 
 }  // namespace switchyard::train

@@ -28,9 +28,9 @@ struct Routed {
     dit::RoutingObserver observe;
     if (config.routes_tokens()) {
       observe.tokens = [this](int64_t, const kernels::Routing& routing) {
-        const auto layer = kernels::balance_loss(routing);
-        balance = balance.defined() ? balance + layer : layer;
         token_choices.push_back(kernels::expert_choices(routing));
+        const auto layer = kernels::balance_loss(routing, token_choices.back());
+        balance = balance.defined() ? balance + layer : layer;
       };
     }
     if (config.routes_timesteps()) {
@@ -69,7 +69,7 @@ ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& i
 
   NoisyImages shown;
   if (is_flow) {
-    shown.noise = at::randn(images.sizes(), generator).to(images.device());
+    shown.noise = normal_noise(images, generator);
     shown.t = times.to(images.device());
     const auto t_image = shown.t.view({n, 1, 1, 1});
     shown.x_t = (1 - t_image) * images + t_image * shown.noise;
@@ -86,15 +86,16 @@ ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& i
 
   ShardLoss loss;
   loss.total = flow;
-  loss.flow = flow.item<double>();
+  loss.flow = flow.detach();
+  loss.balance = loss.prior = at::zeros_like(loss.flow);
   if (routed.balance.defined()) {
     loss.total = loss.total + recipe.balance_weight * routed.balance;
-    loss.balance = routed.balance.item<double>() / static_cast<double>(config.depth);
+    loss.balance = routed.balance.detach() / static_cast<double>(config.depth);
   }
   if (config.routes_timesteps()) {
     const auto prior = prior_of(model, routed, shown.t, generator);
     loss.total = loss.total + prior;
-    loss.prior = prior.item<double>();
+    loss.prior = prior.detach();
   }
   loss.expert_choices = config.routes_tokens() ? routed.token_choices : routed.timestep_choices;
   return loss;

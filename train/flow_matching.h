@@ -22,10 +22,11 @@
 namespace switchyard::train {
 
 struct ShardLoss {
-  at::Tensor total;    // scalar with gradient: flow + balance_weight * balance + prior
-  double flow = 0;     // the objective's loss alone
-  double balance = 0;  // mean over the layers of E sum_e f_e P_e; 1 is balanced; 0 where no tokens are routed
-  double prior = 0;    // the diffusion prior's loss; 0 where no timesteps are routed
+  at::Tensor total;  // scalar with gradient: flow + balance_weight * balance + prior
+  // Scalars without gradient. On a GPU, whoever reads one waits for it: better after the backward pass.
+  at::Tensor flow;     // the objective's loss alone
+  at::Tensor balance;  // mean over the layers of E sum_e f_e P_e; 1 is balanced; 0 where no tokens are routed
+  at::Tensor prior;    // the diffusion prior's loss; 0 where no timesteps are routed
   std::vector<at::Tensor> expert_choices;  // per layer [E] int64: how many choices each expert got, of the
                                            // tokens' router or, where there is none, of the timesteps'
 };

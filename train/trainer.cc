@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "dit/checkpoint.h"
 #include "dit/model_file.h"
@@ -218,10 +219,9 @@ struct ShardResult {
   std::vector<at::Tensor> gradients;
 };
 
-ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t shard, const Recipe& recipe) {
-  const auto rows = [&](const at::Tensor& all) {
-    return all.narrow(0, shard * recipe.shard_size, recipe.shard_size);
-  };
+ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t shard, int64_t size,
+                      const Recipe& recipe) {
+  const auto rows = [&](const at::Tensor& all) { return all.narrow(0, shard * size, size); };
   const auto images = to_model_range(rows(batch.images).to(state.device()));
   auto loss = shard_loss(state.working(), images, rows(batch.labels),
                          draw_seed(recipe.seed, state.step(), shard), recipe);
@@ -231,14 +231,18 @@ ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t sh
 }
 
 std::vector<ShardResult> run_shards(const TrainingState& state, const Batch& batch, const Recipe& recipe) {
-  std::vector<ShardResult> results(recipe.batch_size / recipe.shard_size);
-  const auto run = [&](int64_t shard) { results[shard] = run_shard(state, batch, shard, recipe); };
-  if (state.device().is_cpu()) {
-    kernels::side_by_side(static_cast<int64_t>(results.size()), run);
-  } else {  // one queue of work: nothing is gained by filling it from two threads
-    for (size_t shard = 0; shard < results.size(); ++shard) run(static_cast<int64_t>(shard));
-  }
+  // Shards are for the cores of a CPU. A GPU is one queue of work, and fuller with the whole batch at once.
+  const int64_t size = state.device().is_cpu() ? recipe.shard_size : recipe.batch_size;
+  std::vector<ShardResult> results(recipe.batch_size / size);
+  kernels::side_by_side(static_cast<int64_t>(results.size()), [&](int64_t shard) {
+    results[shard] = run_shard(state, batch, shard, size, recipe);
+  });
   return results;
+}
+
+// One batch is rendered long before a CPU's step is over. A GPU needs them faster than one thread renders.
+int rendered_ahead(at::Device device) {
+  return device.is_cpu() ? 1 : std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 2);
 }
 
 // What the log and the progress line show: sums over the steps since the last row. One tensor, because a
@@ -255,8 +259,8 @@ class Window {
     double* sum = sums_.mutable_data_ptr<double>();
     const double share = 1.0 / static_cast<double>(shards.size());
     for (const auto& [loss, gradients] : shards) {
-      sum[kLoss] += share * loss.flow;
-      sum[kBalance] += share * loss.balance;
+      sum[kLoss] += share * loss.flow.item<double>();
+      sum[kBalance] += share * loss.balance.item<double>();
       choices().add_(at::stack(loss.expert_choices).cpu());
     }
     sum[kNorm] += norm;
@@ -301,7 +305,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
                     state.provenance().dump());
   };
 
-  BatchesAhead batches(state.step(), recipe.batch_size, config.input_size);
+  BatchesAhead batches(state.step(), recipe.batch_size, config.input_size, rendered_ahead(options.device));
   const int64_t first_step = state.step();
   const auto start = Clock::now();
   auto last_save = start;

@@ -11,7 +11,8 @@
 //
 // Step s is a function of the recipe and the state after step s - 1 alone, so a run that is killed and
 // resumed ends in the parameters of the unbroken one, bit for bit, on the same machine and number of cores.
-// (On a GPU sums are not always taken in one order: there it is the same run up to rounding.)
+// (On a GPU sums are not always taken in one order: there it is the same run up to rounding. Its noise is another
+// than the CPU's, too, and its steps are not cut into shards.)
 #pragma once
 
 #include <ATen/core/Tensor.h>

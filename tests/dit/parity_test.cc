@@ -128,9 +128,10 @@ TEST_P(MoeParityTest, TrainingStep) {
   for (const auto& [name, tensor] : model.parameters()) leaves.push_back(tensor->set_requires_grad(true));
 
   std::vector<at::Tensor> balance;
-  const auto out = model.forward(
-      c_.recorded("x"), c_.recorded("t"), c_.recorded("y"),
-      [&](int64_t, const kernels::Routing& routing) { balance.push_back(balance_loss(routing)); });
+  const auto out = model.forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"),
+                                 [&](int64_t, const kernels::Routing& routing) {
+                                   balance.push_back(balance_loss(routing, expert_choices(routing)));
+                                 });
   const auto auxiliary = at::stack(balance) * c_.json.at("config").at("aux_loss_alpha").get<double>();
   const auto mse = (out - c_.recorded("train_target")).square().mean();
   expect_within("training output", relative_error(out, c_.recorded("train_out")), kForwardLimit);

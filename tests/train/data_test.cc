@@ -22,11 +22,13 @@ TEST(Data, BatchIsTheImagesOfItsStep) {
 }
 
 TEST(Data, BatchesAheadGoOnWhereTheyStart) {
-  BatchesAhead ahead(5, 4, 16);
-  for (int64_t step = 5; step < 8; ++step) {
-    const auto got = ahead.next(), expected = solids_batch(step, 4, 16);
-    EXPECT_TRUE(at::equal(got.images, expected.images)) << step;
-    EXPECT_TRUE(at::equal(got.labels, expected.labels)) << step;
+  for (const int threads : {1, 3}) {
+    BatchesAhead ahead(5, 4, 16, threads);
+    for (int64_t step = 5; step < 10; ++step) {
+      const auto got = ahead.next(), expected = solids_batch(step, 4, 16);
+      EXPECT_TRUE(at::equal(got.images, expected.images)) << step << ", " << threads << " ahead";
+      EXPECT_TRUE(at::equal(got.labels, expected.labels)) << step << ", " << threads << " ahead";
+    }
   }
 }
 

@@ -35,10 +35,11 @@ class TrainerTest : public ::testing::Test {
     return [step](const Progress& progress) { return progress.step < step; };
   }
   // Trains in "run". The loss of steps 81 to 100, over that of the first 20.
-  double loss_left_after_100_steps() {
+  double loss_left_after_100_steps(at::Device device = at::kCPU) {
     recipe_.images = 800;
     double first = 0, last = 0;
     auto in_rows_of_20 = options("run");
+    in_rows_of_20.device = device;
     in_rows_of_20.steps_per_row = 20;
     train(recipe_, in_rows_of_20, [&](const Progress& p) {
       if (p.step == 20) first = p.loss;
@@ -62,6 +63,24 @@ TEST_F(TrainerTest, InterruptedRunEndsInTheUnbrokenRunsBytes) {
 }
 
 TEST_F(TrainerTest, LossFalls) { EXPECT_LT(loss_left_after_100_steps(), 0.8); }
+
+TEST_F(TrainerTest, GoesOnOnTheCpuWithWhatAGpuLearned) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU";
+  EXPECT_LT(loss_left_after_100_steps(at::Device(at::kCUDA, 0)), 0.8);
+  recipe_.images = 880;
+  double last = 0;
+  ASSERT_TRUE(train(recipe_, options("run"), [&](const Progress& p) { return last = p.loss, true; }));
+  EXPECT_LT(last, 0.6);
+}
+
+TEST_F(TrainerTest, DrawsASheetOnAGpu) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "no GPU";
+  auto on_gpu = options("run");
+  on_gpu.device = at::Device(at::kCUDA, 0);
+  on_gpu.images_per_sheet = recipe_.images;
+  ASSERT_TRUE(train(recipe_, on_gpu));
+  EXPECT_TRUE(std::filesystem::exists(root_ / "run" / "samples-96.png"));
+}
 
 TEST_F(TrainerTest, TrainsARouterOfTimestepsOverExpertsOfTokens) {
   recipe_.model = "tiny-switch-dit-moe";
