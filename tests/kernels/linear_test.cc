@@ -2,6 +2,8 @@
 // alone.
 #include "kernels/linear.h"
 
+#include <ATen/Parallel.h>
+
 #include "compare.h"
 
 namespace switchyard::kernels {
@@ -72,22 +74,35 @@ TEST_P(PackedLinearTest, KeepsLeadingAxes) {
 }
 
 TEST_P(PackedLinearTest, ARowDoesNotDependOnHowManyThereAre) {
-  for (const Layer layer :
-       {Layer{176, 192}, {192, 576}, {192, 8}, {384, 64}, {512, 512}, {1536, 384}, {3072, 768}}) {
-    const PackedLinear packed(weight(layer), bias(layer));
-    const auto x = random({257, layer.in}, 67, dtype()), other = random({257, layer.out}, 68, dtype());
-    const auto all = packed(x), all_swish = packed.swish(x), all_times = packed.times(x, other);
-    int64_t different = 0, first = 0;
-    for (int64_t rows = 1; rows <= 64; ++rows) {
-      const auto part = x.narrow(0, 0, rows), part_other = other.narrow(0, 0, rows);
-      const bool same = at::equal(packed(part), all.narrow(0, 0, rows)) &&
-                        at::equal(packed.swish(part), all_swish.narrow(0, 0, rows)) &&
-                        at::equal(packed.times(part, part_other), all_times.narrow(0, 0, rows));
-      if (!same && different++ == 0) first = rows;
+  // On every core of a small and of a larger machine: libraries also cut sums up among threads.
+  const int threads = at::get_num_threads();
+  for (const Layer layer : {Layer{168, 576},
+                            {176, 192},
+                            {192, 576},
+                            {192, 8},
+                            {240, 256},
+                            {384, 64},
+                            {496, 256},
+                            {512, 512},
+                            {1536, 384},
+                            {3072, 768}})
+    for (const int several : {threads, 16}) {
+      at::set_num_threads(several);
+      const PackedLinear packed(weight(layer), bias(layer));
+      const auto x = random({257, layer.in}, 67, dtype()), other = random({257, layer.out}, 68, dtype());
+      const auto all = packed(x), all_swish = packed.swish(x), all_times = packed.times(x, other);
+      int64_t different = 0, first = 0;
+      for (int64_t rows = 1; rows <= 64; ++rows) {
+        const auto part = x.narrow(0, 0, rows), part_other = other.narrow(0, 0, rows);
+        const bool same = at::equal(packed(part), all.narrow(0, 0, rows)) &&
+                          at::equal(packed.swish(part), all_swish.narrow(0, 0, rows)) &&
+                          at::equal(packed.times(part, part_other), all_times.narrow(0, 0, rows));
+        if (!same && different++ == 0) first = rows;
+      }
+      EXPECT_EQ(different, 0) << layer.in << " to " << layer.out << " on " << several
+                              << " threads: of 1 .. 64 rows, first at " << first << " rows";
     }
-    EXPECT_EQ(different, 0) << layer.in << " to " << layer.out << ": of 1 .. 64 rows, first at " << first
-                            << " rows";
-  }
+  at::set_num_threads(threads);
 }
 
 TEST_P(PackedLinearTest, TakesOddStrides) {
