@@ -120,7 +120,7 @@ nlohmann::json to_json(const ModelConfig& config);
 std::string family_name(std::string_view block_router, std::string_view feed_forward);
 
 /// Published and embedded configurations by name ("dit-xl/2", "dit-moe-s/2-8e2a", "switch-dit-b/2",
-/// "solids"); throws std::invalid_argument listing them.
+/// "solids/4"); throws std::invalid_argument listing them.
 ModelConfig preset(std::string_view name);
 std::vector<std::string_view> preset_names();
 

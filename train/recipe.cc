@@ -70,6 +70,7 @@ Recipe recipe(std::string_view name) {
     tiny.images = 320;
     tiny.batch_size = 8;
     tiny.shard_size = 4;
+    tiny.learning_rate = 1e-3;
     tiny.warmup_images = 64;
     return tiny;
   }

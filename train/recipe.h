@@ -10,14 +10,14 @@
 namespace switchyard::train {
 
 struct Recipe {
-  std::string model = "solids";  // a dit::preset
-  int64_t images = 3'000'000;    // to be seen in all
-  int64_t batch_size = 64;
-  int64_t shard_size =
-      32;  // images per shard; gradients are summed in the order of the shards, on however many cores
+  std::string model = "solids/4";  // a dit::preset
+  int64_t images = 3'719'680;      // to be seen in all
+  int64_t batch_size = 256;
+  // On a CPU: images per shard; gradients are summed in the order of the shards, on however many cores.
+  int64_t shard_size = 32;
   uint64_t seed = 0;
 
-  double learning_rate = 1e-3;
+  double learning_rate = 1.5e-3;
   int64_t warmup_images = 32'000;
   double decay_fraction = 0.5;  // the last part of the run, over which the rate falls linearly to zero
   double beta1 = 0.9, beta2 = 0.99, adam_eps = 1e-8, weight_decay = 0.0;

@@ -27,7 +27,7 @@ TEST(Config, JsonRoundTrip) {
 }
 
 TEST(Config, FieldsAreStoredUnderTheirNames) {
-  const auto json = to_json(preset("solids"));
+  const auto json = to_json(preset("solids/4"));
   EXPECT_EQ(json.at("input_size"), 64);
   EXPECT_EQ(json.at("learn_sigma"), false);
   EXPECT_EQ(json.at("prediction"), "clean_image");

@@ -27,7 +27,7 @@ inline DiffusionTransformer random_model_on(at::Device device, const ModelConfig
 
 /// A small model whose sizes the CUDA kernels take: multiples of 8.
 inline ModelConfig graph_config(bool dense = false) {
-  auto config = preset("solids");
+  auto config = preset("solids/8");
   config.input_size = 16;
   config.depth = 3;
   if (!dense) return config;

@@ -240,7 +240,7 @@ INSTANTIATE_TEST_SUITE_P(Dtypes, BatchInvariance, ::testing::ValuesIn(kNumbers),
 // recorded.
 TEST_P(BatchInvariance, AnImageDependsOnItselfAlone) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "no such products on this processor";
-  auto model = random_model(preset("solids"), GetParam().dtype);
+  auto model = random_model(preset("solids/8"), GetParam().dtype);
   model.pack(GetParam().products);
   const auto batch = random_batch(model.config(), 8);
   const at::NoGradGuard no_grad;
@@ -308,7 +308,7 @@ TEST(Initialize, TimestepExpertsLetAllThrough) {
 }
 
 TEST(Initialize, DistributionsArePublishedOnes) {
-  auto config = preset("solids");
+  auto config = preset("solids/8");
   config.qk_norm = true;
   config.depth = 1;
   DiffusionTransformer model(config);

@@ -14,7 +14,7 @@ namespace {
 dit::DiffusionTransformer random_model(at::ScalarType dtype = at::kFloat,
                                        kernels::Products products = kernels::Products::in_dtype) {
   const at::NoGradGuard no_grad;
-  dit::DiffusionTransformer model(dit::preset("solids"), at::TensorOptions().dtype(dtype));
+  dit::DiffusionTransformer model(dit::preset("solids/8"), at::TensorOptions().dtype(dtype));
   const auto generator = at::detail::createCPUGenerator(5);
   for (auto& [name, tensor] : model.parameters()) tensor->normal_(0.0, 0.05, generator);
   model.pack(products);
