@@ -7,8 +7,8 @@
 #   bench/gpu_check.sh --pack   collect in out/gpu-deps what a bare machine lacks (JSON and googletest sources, zlib): 3 MB to
 #                               carry there beside the checkout; needs the packages of tools/setup.sh
 #
-# GPU_CHECK_PROGRAMS=DIR takes test_kernels, test_dit, test_train and bench_gpu from there, built elsewhere with that torch's CUDA
-# libraries, and builds nothing.
+# GPU_CHECK_PROGRAMS=DIR takes test_kernels, test_dit, test_train and bench_gpu from there, wherever in it they are, and builds
+# nothing: for programs that were built elsewhere, with -DSWITCHYARD_TORCH_CUDA=ON.
 #
 # Needed: a C++20 compiler, CMake, ninja, torch 2.11 (of python3, or SWITCHYARD_TORCH=DIR) and, for the GPU, nvcc 13.
 # SWITCHYARD_CUDA_ARCHITECTURES chooses what is compiled for; default: the GPU that is there. GPU_CHECK_SECONDS and
@@ -26,7 +26,7 @@ if [[ ${1:-} == --pack ]]; then
   du -sh "$deps"
   exit 0
 fi
-[[ $# == 0 ]] || { sed -n '2,13p' "$0" >&2; exit 2; }
+[[ $# == 0 ]] || { sed -n '2,15p' "$0" >&2; exit 2; }
 
 readonly limit=${GPU_CHECK_SECONDS:-520}              # all in all; what is left is shared out below
 readonly build_seconds=${GPU_CHECK_BUILD_SECONDS:-220}
@@ -90,7 +90,6 @@ fi
 
 programs=${GPU_CHECK_PROGRAMS:-}
 if [[ -n $programs ]]; then
-  kernels=$programs/test_kernels dit=$programs/test_dit train=$programs/test_train bench=$programs/bench_gpu
   export SWITCHYARD_FIXTURES=${SWITCHYARD_FIXTURES:-$PWD/tests/fixtures}
   export LD_LIBRARY_PATH=$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 else
@@ -102,8 +101,10 @@ else
     echo "The build failed: see $log"
     exit 1
   fi
-  kernels=$build/tests/kernels/test_kernels dit=$build/tests/dit/test_dit train="" bench=$build/bench_gpu
+  programs=$build
 fi
+program() { find "$programs" -name "$1" -type f -print -quit; }
+kernels=$(program test_kernels) dit=$(program test_dit) train=$(program test_train) bench=$(program bench_gpu)
 
 export OMP_WAIT_POLICY=passive
 check "operations" 60 "$kernels"
@@ -119,7 +120,7 @@ if [[ $device == cuda ]]; then
   memcheck=("${sanitize[@]}" --tool memcheck --report-api-errors no)
   if command -v compute-sanitizer >/dev/null; then
     check "memcheck, operations" 60 "${memcheck[@]}" "$kernels" --gtest_filter='Devices*/*CUDA*'
-    # Without the one case that is cuBLAS alone: under racecheck its kernel ends in an internal error of the sanitizer.
+    # Without the test that is cuBLAS alone: under racecheck its bf16 kernel ends in an internal error of the sanitizer.
     check "racecheck, operations" 60 "${sanitize[@]}" --tool racecheck "$kernels" \
       --gtest_filter='Devices*/*CUDA*:-*Swiglu*'
     check "memcheck, graph" 40 "${memcheck[@]}" "$dit" --gtest_filter='ReplayedForward.ReplaysOnAGpu*'

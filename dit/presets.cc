@@ -65,7 +65,7 @@ ModelConfig token_routed(const Size& size, int64_t experts) {
   return config;
 }
 
-// DiT-MoE on 64x64 pixels. The embedded model has patches of 4; with 8 a step costs a quarter.
+// DiT-MoE on 64x64 pixels. The embedded model has patches of 4; with 8 an image costs a fifth (on CPUs).
 ModelConfig solids(int64_t patch) {
   ModelConfig config;
   config.input_size = 64;

@@ -60,13 +60,14 @@ PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Pro
 namespace {
 
 // oneDNN cuts some sums up as the numbers of rows and threads suggest, and the last bits follow. They are cut up
-// here instead, for good, into sums that it leaves whole. Found by comparing 1 .. 3000 rows, on 1 .. 64 threads, at
+// here instead, whatever the rows, into sums that it leaves whole. Found by comparing 1 .. 3000 rows, on 1 .. 64 threads, at
 // inputs in steps of 8 or 16 and 8 to 1152 outputs:
 //
 //   fp32                  384 inputs, from 8 threads on
 //   bf16 with AMX tiles   more than 384 inputs; of fewer, 168, 240 and 360, which do not fill whole tiles
 //
-// AVX512-BF16 sums in one order whatever the rows.
+// AVX512-BF16 sums in one order whatever the rows. (An fp32 layer of 384 inputs thus has other last bits on eight threads
+// than on seven.)
 std::vector<int64_t> pieces(int64_t inputs, at::ScalarType dtype) {
   if (dtype == at::kFloat && inputs == 384 && at::get_num_threads() >= 8) return {192, 192};
   constexpr int64_t kTileDepth = 32;  // inputs that a tile holds

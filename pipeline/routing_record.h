@@ -19,7 +19,7 @@ namespace switchyard::pipeline {
 ///   generate(model, request, observer);
 /// Of solvers that evaluate the model twice in a step, the first evaluation is kept: the one at times[step].
 /// Takes 3 bytes per choice (4 above 255 experts): images * steps * layers * 2 * T * k * 3; one image of the
-/// embedded model takes 0.1 MB at 25 steps, of DiT-MoE S/2 at 256x256 2 MB at 50 steps. Allocated at once;
+/// embedded model takes 0.5 MB at 25 steps, of DiT-MoE S/2 at 256x256 2 MB at 50 steps. Allocated at once;
 /// the constructor throws std::invalid_argument, with the number, where that is more than 4 GiB.
 class RoutingRecord {
  public:

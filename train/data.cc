@@ -28,12 +28,12 @@ at::Tensor to_model_range(const at::Tensor& images) {
 }
 
 BatchesAhead::BatchesAhead(int64_t first_step, int64_t batch_size, int64_t image_size, int ahead)
-    : step_(first_step), batch_size_(batch_size), image_size_(image_size) {
+    : next_step_(first_step), batch_size_(batch_size), image_size_(image_size) {
   for (int i = 0; i < ahead; ++i) start();
 }
 
 void BatchesAhead::start() {
-  ahead_.push_back(std::async(std::launch::async, solids_batch, step_++, batch_size_, image_size_));
+  ahead_.push_back(std::async(std::launch::async, solids_batch, next_step_++, batch_size_, image_size_));
 }
 
 Batch BatchesAhead::next() {

@@ -32,7 +32,8 @@ class BatchesAhead {
 
  private:
   void start();
-  int64_t step_, batch_size_, image_size_;  // the step that is started next
+  int64_t next_step_;  // the one to be started
+  int64_t batch_size_, image_size_;
   std::deque<std::future<Batch>> ahead_;
 };
 

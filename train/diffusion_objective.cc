@@ -1,10 +1,10 @@
 #include "train/diffusion_objective.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Context.h>
 
 #include "sampler/schedule.h"
 #include "train/diffusion_loss.h"
+#include "train/noise.h"
 
 namespace switchyard::train {
 namespace {
@@ -30,14 +30,6 @@ DiffusionCoefficients coefficients_at(const at::Tensor& bar, const at::Tensor& t
 }
 
 }  // namespace
-
-at::Tensor normal_noise(const at::Tensor& images, const at::Generator& generator) {
-  if (images.device().is_cpu()) return at::randn(images.sizes(), generator);
-  const auto seed = at::empty({}, at::kLong).random_(generator).item<int64_t>();
-  auto on_device = at::globalContext().defaultGenerator(images.device()).clone();
-  on_device.set_current_seed(static_cast<uint64_t>(seed));
-  return at::randn(images.sizes(), on_device, images.options());
-}
 
 NoisyImages diffuse(const dit::ModelConfig& config, const at::Tensor& images,
                     const at::Generator& generator) {

@@ -20,10 +20,6 @@ struct NoisyImages {
   at::Tensor noise;  // [N, C, H, W] fp32
 };
 
-/// Standard normal noise for images, fp32 on their device. It comes from the CPU's generator, or on a GPU, which
-/// would wait for that, from one there that is seeded by it.
-at::Tensor normal_noise(const at::Tensor& images, const at::Generator& generator);
-
 /// images [N, C, H, W] fp32 in [-1, 1]; noise and timesteps come from the generator, in this order.
 NoisyImages diffuse(const dit::ModelConfig& config, const at::Tensor& images, const at::Generator& generator);
 

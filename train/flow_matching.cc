@@ -6,6 +6,7 @@
 
 #include "dit/timestep_experts.h"
 #include "train/diffusion_objective.h"
+#include "train/noise.h"
 #include "train/prior_loss.h"
 
 namespace switchyard::train {

@@ -1,4 +1,4 @@
-// A training recipe: everything that, with the code, determines the trained model.
+// A training recipe: everything that, with the code and the device, determines the trained model.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ struct Recipe {
     visit("model", r.model, "model preset");
     visit("images", r.images, "images to train on");
     visit("batch_size", r.batch_size, "images per step");
-    visit("shard_size", r.shard_size, "images per shard of a step");
+    visit("shard_size", r.shard_size, "on a CPU, images per shard of a step");
     visit("seed", r.seed, "seed of initialisation, noise, times and class dropout");
     visit("learning_rate", r.learning_rate, "peak learning rate");
     visit("warmup_images", r.warmup_images, "images of linear warm-up");

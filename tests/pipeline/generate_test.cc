@@ -10,7 +10,7 @@
 namespace switchyard::pipeline {
 namespace {
 
-// The embedded model's shape with random weights, every layer of which matters.
+// The embedded model with a quarter of the tokens and random weights, every layer of which matters.
 dit::DiffusionTransformer random_model(at::ScalarType dtype = at::kFloat,
                                        kernels::Products products = kernels::Products::in_dtype) {
   const at::NoGradGuard no_grad;
