@@ -88,14 +88,17 @@ Routing route_cuda(const cuda::Backend& kernels, const at::Tensor& x, const at::
   return {std::move(probabilities), chosen.to(at::kLong), std::move(gate_weights)};
 }
 
-bool suits_route_kernel(int64_t num_experts, int64_t k) {
-  return num_experts <= cuda::kMaxExperts && k <= cuda::kMaxExpertsPerToken;
+// The CUDA kernels, or null where their router does not take these operands.
+const cuda::Backend* route_kernel(std::initializer_list<at::Tensor> operands, int64_t num_experts,
+                                  int64_t k) {
+  if (num_experts > cuda::kMaxExperts || k > cuda::kMaxExpertsPerToken) return nullptr;
+  return cuda_kernels(operands);
 }
 
 // [T, k], in falling order of their probabilities, the lower index first among equal ones; no gradients.
 at::Tensor chosen_experts(const at::Tensor& logits, const at::Tensor& probabilities, int64_t k) {
   if (logits.device().is_cpu()) return top_k_cpu(probabilities, k);
-  if (const auto* kernels = cuda_kernels({logits}); kernels && suits_route_kernel(logits.size(1), k))
+  if (const auto* kernels = route_kernel({logits}, logits.size(1), k))
     return route_cuda(*kernels, logits, {}, k).experts;
   return std::get<1>(at::sort(probabilities, /*stable=*/true, -1, /*descending=*/true)).narrow(1, 0, k);
 }
@@ -105,9 +108,8 @@ std::optional<Routing> route_in_one_kernel(const at::Tensor& x, const at::Tensor
   TORCH_CHECK(x.dim() == 2 && gate.dim() == 2 && x.size(1) == gate.size(1) && k >= 1 && k <= gate.size(0),
               "route_tokens: expected x [T, D], gate [E, D] and 1 <= k <= E, got ", x.sizes(), ", ",
               gate.sizes(), " and k = ", k);
-  const auto* kernels = cuda_kernels({x, gate});
-  if (kernels == nullptr || !suits_route_kernel(gate.size(0), k)) return std::nullopt;
-  return route_cuda(*kernels, x, gate, k);
+  if (const auto* kernels = route_kernel({x, gate}, gate.size(0), k)) return route_cuda(*kernels, x, gate, k);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -127,7 +129,7 @@ Routing PackedGate::operator()(const at::Tensor& x, int64_t k) const {
 Routing route_top_k(const at::Tensor& logits, int64_t k) {
   TORCH_CHECK(logits.dim() == 2 && k >= 1 && k <= logits.size(1),
               "route_top_k: expected logits [T, E] and 1 <= k <= E, got ", logits.sizes(), " and k = ", k);
-  if (const auto* kernels = cuda_kernels({logits}); kernels && suits_route_kernel(logits.size(1), k))
+  if (const auto* kernels = route_kernel({logits}, logits.size(1), k))
     return route_cuda(*kernels, logits, {}, k);
   auto probabilities = at::softmax(logits, -1, at::kFloat);
   auto experts = chosen_experts(logits.detach(), probabilities.detach(), k);
