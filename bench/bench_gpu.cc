@@ -20,7 +20,7 @@
 
 #include "dit/replayed_forward.h"
 #include "gpu_report.h"
-#include "kernels/experts.h"
+#include "kernels/experts/experts.h"
 #include "timing.h"
 #include "work.h"
 

@@ -15,7 +15,7 @@
 #include "assets/embedded_model.h"
 #include "dit/model_file.h"
 #include "io/png.h"
-#include "pipeline/canvas.h"
+#include "figures/canvas.h"
 #include "pipeline/generate.h"
 #include "timing.h"
 

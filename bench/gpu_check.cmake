@@ -26,13 +26,11 @@ else()
   set(zlib z)
 endif()
 
-# The layer io without its PNG and NumPy files, which alone need libpng and libzip. (Its headers are found through a link in the
-# build folder, which switchyard_layer makes to the folder that it is called from.)
+# The layer io without its PNG and NumPy files, which alone need libpng and libzip.
 file(GLOB io_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/io/*.cc)
 list(FILTER io_sources EXCLUDE REGEX "/(npz|png)\\.cc$")
 switchyard_layer(io SOURCES ${io_sources} LIBRARIES nlohmann_json::nlohmann_json ${zlib})
 target_include_directories(io SYSTEM PRIVATE ${headers})
-file(CREATE_LINK ${CMAKE_SOURCE_DIR}/io ${CMAKE_BINARY_DIR}/include/io/io SYMBOLIC)
 
 add_subdirectory(kernels)
 add_subdirectory(dit)

@@ -17,6 +17,14 @@ else()
   target_link_options(switchyard_options INTERFACE -fsanitize=address,undefined)
 endif()
 
+# ccache, where it is installed, makes a second build of the same sources a matter of seconds. The precompiled header needs the
+# two leniencies, and -fpch-preprocess.
+find_program(SWITCHYARD_CCACHE ccache)
+if(SWITCHYARD_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${SWITCHYARD_CCACHE})
+  target_compile_options(switchyard_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+endif()
+
 # One precompiled header for everything that uses libtorch: 14 s of parsing per file become 2 s.
 file(WRITE ${CMAKE_BINARY_DIR}/pch.cc.in "// Owns the precompiled header.\n")
 configure_file(${CMAKE_BINARY_DIR}/pch.cc.in ${CMAKE_BINARY_DIR}/pch.cc COPYONLY)
@@ -27,8 +35,13 @@ target_precompile_headers(switchyard_pch PRIVATE <ATen/ATen.h> <torch/csrc/autog
 function(switchyard_layer name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
+  file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REGEX MATCH "^[^/]+" folder "${folder}")  # headers are found by their path: "app/cli/usage.h" too
+  if(NOT folder)
+    set(folder ${name})
+  endif()
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include/${name})
-  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR}/include/${name}/${name} SYMBOLIC)
+  file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder} ${CMAKE_BINARY_DIR}/include/${name}/${folder} SYMBOLIC)
   target_include_directories(${name} PUBLIC ${CMAKE_BINARY_DIR}/include/${name})
   target_link_libraries(${name} PUBLIC torch ${arg_DEPENDS} ${arg_LIBRARIES} PRIVATE switchyard_options)
   target_precompile_headers(${name} REUSE_FROM switchyard_pch)

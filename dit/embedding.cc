@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "kernels/timestep_embedding.h"
+#include "kernels/timestep_embedding/timestep_embedding.h"
 
 namespace switchyard::dit {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include "kernels/experts.h"
+#include "kernels/experts/experts.h"
 
 namespace switchyard::dit {
 namespace {

@@ -16,7 +16,7 @@
 
 #include "dit/config.h"
 #include "dit/routing_observer.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 
 namespace switchyard::dit {
 

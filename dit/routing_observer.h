@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "kernels/routing.h"
+#include "kernels/routing/routing.h"
 
 namespace switchyard::dit {
 

@@ -4,8 +4,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include "dit/task_masks.h"
-#include "kernels/activation.h"
-#include "kernels/expert_mask.h"
+#include "kernels/activation/activation.h"
+#include "kernels/experts/expert_mask.h"
 
 namespace switchyard::dit {
 namespace {

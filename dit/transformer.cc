@@ -8,10 +8,10 @@
 
 #include "dit/embedding.h"
 #include "dit/timestep_experts.h"
-#include "kernels/activation.h"
-#include "kernels/attention.h"
-#include "kernels/expert_mask.h"
-#include "kernels/modulate.h"
+#include "kernels/activation/activation.h"
+#include "kernels/attention/attention.h"
+#include "kernels/experts/expert_mask.h"
+#include "kernels/modulate/modulate.h"
 
 namespace switchyard::dit {
 namespace {

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ cmake ninja-build python3-venv
+packages=(g++ cmake ninja-build ccache python3-venv
           libpng-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
 
 missing=()

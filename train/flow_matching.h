@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "dit/transformer.h"
-#include "train/data.h"
+#include "data/solids_batches.h"
 #include "train/recipe.h"
 
 namespace switchyard::train {

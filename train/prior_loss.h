@@ -16,7 +16,7 @@
 
 #include <vector>
 
-#include "kernels/routing.h"
+#include "kernels/routing/routing.h"
 
 namespace switchyard::train {
 

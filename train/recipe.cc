@@ -6,7 +6,7 @@
 
 #include "dit/config.h"
 #include "sampler/near_misses.h"
-#include "train/solids.h"
+#include "data/solids.h"
 
 namespace switchyard::train {
 
@@ -20,8 +20,8 @@ void Recipe::validate() const {
                                                nlohmann::json(value).dump());
   };
   const auto config = dit::preset(model);
-  require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(kSolidNames.size()),
-          "model must draw RGB images of the " + std::to_string(kSolidNames.size()) + " solids, \"" + model +
+  require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(data::kSolidNames.size()),
+          "model must draw RGB images of the " + std::to_string(data::kSolidNames.size()) + " solids, \"" + model +
               "\" does not");
   require(config.routes_tokens() || config.routes_timesteps(),
           "model must route tokens or timesteps to experts, \"" + model + "\" does not");

@@ -5,7 +5,7 @@
 
 #include "io/png.h"
 #include "pipeline/generate.h"
-#include "pipeline/image_grid.h"
+#include "figures/image_grid.h"
 
 namespace switchyard::train {
 
@@ -27,7 +27,7 @@ bool write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransfo
   };
   observer.step_done = [&](const pipeline::StepDone&) { return go_on(); };
   if (!pipeline::generate(model, request, observer)) return false;
-  io::write_png(path, pipeline::image_grid(images, columns));
+  io::write_png(path, figures::image_grid(images, columns));
   return true;
 }
 

@@ -18,9 +18,9 @@
 #include "io/error.h"
 #include "io/json.h"
 #include "io/safetensors.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "kernels/side_by_side.h"
-#include "train/data.h"
+#include "data/solids_batches.h"
 #include "train/flat_parameters.h"
 #include "train/flow_matching.h"
 #include "train/optimizer.h"
@@ -38,7 +38,7 @@ double seconds_since(Clock::time_point start) {
 
 dit::ModelConfig model_config(const Recipe& recipe) {
   auto config = dit::preset(recipe.model);
-  config.class_names = solid_names();
+  config.class_names = data::solid_names();
   return config;
 }
 
@@ -219,10 +219,10 @@ struct ShardResult {
   std::vector<at::Tensor> gradients;
 };
 
-ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t shard, int64_t size,
+ShardResult run_shard(const TrainingState& state, const data::Batch& batch, int64_t shard, int64_t size,
                       const Recipe& recipe) {
   const auto rows = [&](const at::Tensor& all) { return all.narrow(0, shard * size, size); };
-  const auto images = to_model_range(rows(batch.images).to(state.device()));
+  const auto images = data::to_model_range(rows(batch.images).to(state.device()));
   auto loss = shard_loss(state.working(), images, rows(batch.labels),
                          draw_seed(recipe.seed, state.step(), shard), recipe);
   auto gradients = torch::autograd::grad({loss.total}, state.leaves());
@@ -230,7 +230,7 @@ ShardResult run_shard(const TrainingState& state, const Batch& batch, int64_t sh
   return {std::move(loss), std::move(gradients)};
 }
 
-std::vector<ShardResult> run_shards(const TrainingState& state, const Batch& batch, const Recipe& recipe) {
+std::vector<ShardResult> run_shards(const TrainingState& state, const data::Batch& batch, const Recipe& recipe) {
   // Shards are for the cores of a CPU. A GPU is one queue of work, and fuller with the whole batch at once.
   const int64_t size = state.device().is_cpu() ? recipe.shard_size : recipe.batch_size;
   std::vector<ShardResult> results(recipe.batch_size / size);
@@ -306,7 +306,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
                     state.provenance().dump());
   };
 
-  BatchesAhead batches(state.step(), recipe.batch_size, config.input_size, rendered_ahead(options.device));
+  data::BatchesAhead batches(state.step(), recipe.batch_size, config.input_size, rendered_ahead(options.device));
   const int64_t first_step = state.step();
   const auto start = Clock::now();
   auto last_save = start;

@@ -4,13 +4,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "app/commands.h"
-#include "app/model_argument.h"
-#include "app/names.h"
-#include "app/progress.h"
-#include "app/usage.h"
+#include "app/cli/commands.h"
+#include "app/cli/model_argument.h"
+#include "app/cli/names.h"
+#include "app/cli/progress.h"
+#include "app/cli/usage.h"
 #include "dit/checkpoint.h"
-#include "dit/objective_probe.h"
+#include "pipeline/objective_probe.h"
 
 namespace switchyard::app {
 namespace {
@@ -38,7 +38,7 @@ void convert(const Options& options) {
   }
   auto model =
       dit::make_model(file, dtype == at::kHalf ? at::kFloat : dtype);  // half precision is for storage alone
-  if (const auto doubt = dit::probe_objective(model)) progress.warn("warning: " + *doubt);
+  if (const auto doubt = pipeline::probe_objective(model)) progress.warn("warning: " + *doubt);
   auto training = file.training;
   training["converted_from"] = {{"file", argument.name()},
                                 {"hash", argument.hash()},

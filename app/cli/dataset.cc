@@ -9,21 +9,21 @@
 #include <memory>
 #include <stdexcept>
 
-#include "app/commands.h"
-#include "app/interrupt.h"
-#include "app/progress.h"
-#include "app/usage.h"
+#include "app/cli/commands.h"
+#include "app/cli/interrupt.h"
+#include "app/cli/progress.h"
+#include "app/cli/usage.h"
 #include "io/png.h"
-#include "pipeline/image_grid.h"
+#include "figures/image_grid.h"
 #include "sampler/near_misses.h"
-#include "train/solids.h"
+#include "data/solids.h"
 
 namespace switchyard::app {
 namespace {
 
 namespace fs = std::filesystem;
-using train::kSolidNames;
-using train::Split;
+using data::kSolidNames;
+using data::Split;
 
 constexpr int64_t kClasses = kSolidNames.size();
 
@@ -48,7 +48,7 @@ std::vector<at::Tensor> render(Split split, uint64_t first, int64_t n, int64_t s
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       auto& image = images[static_cast<size_t>(i)];
-      train::render_solid(split, first + static_cast<uint64_t>(i), static_cast<int>(size),
+      data::render_solid(split, first + static_cast<uint64_t>(i), static_cast<int>(size),
                           {image.mutable_data_ptr<uint8_t>(), static_cast<size_t>(image.numel())});
     }
   });
@@ -65,11 +65,11 @@ void write_sheet(const Options& options, Split split, Progress& progress) {
     const uint64_t first = static_cast<uint64_t>(options.first) + static_cast<uint64_t>(done);
     const auto images = render(split, first, std::min(kAtATime, n - done), options.size);
     for (size_t i = 0; i < images.size(); ++i)
-      rows[static_cast<size_t>(train::solid_class(split, first + i))].push_back(images[i]);
+      rows[static_cast<size_t>(data::solid_class(split, first + i))].push_back(images[i]);
   }
   std::vector<at::Tensor> all;
   for (const auto& row : rows) all.insert(all.end(), row.begin(), row.end());
-  io::write_png(options.sheet, pipeline::image_grid(all, options.per_class, 2, options.zoom));
+  io::write_png(options.sheet, figures::image_grid(all, options.per_class, 2, options.zoom));
   progress.result(options.sheet.string());
 }
 
@@ -82,7 +82,7 @@ void export_images(const Options& options, Split split, Progress& progress) {
     const auto images = render(split, first, std::min(kAtATime, options.count - done), options.size);
     for (size_t i = 0; i < images.size(); ++i) {
       if (interrupted()) throw Cancelled();
-      std::string name(kSolidNames[static_cast<size_t>(train::solid_class(split, first + i))]);
+      std::string name(kSolidNames[static_cast<size_t>(data::solid_class(split, first + i))]);
       std::ranges::replace(name, ' ', '-');
       char index[32];
       std::snprintf(index, sizeof index, "%06llu-", static_cast<unsigned long long>(first + i));

@@ -1,4 +1,4 @@
-#include "app/device.h"
+#include "app/cli/device.h"
 
 #include <ATen/Context.h>
 

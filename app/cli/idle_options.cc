@@ -1,4 +1,4 @@
-#include "app/idle_options.h"
+#include "app/cli/idle_options.h"
 
 #include "sampler/guidance.h"
 #include "sampler/solvers.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "app/sample_options.h"
+#include "app/cli/sample_options.h"
 
 namespace switchyard::app {
 

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "app/commands.h"
-#include "app/model_argument.h"
-#include "app/names.h"
+#include "app/cli/commands.h"
+#include "app/cli/model_argument.h"
+#include "app/cli/names.h"
 
 namespace switchyard::app {
 namespace {

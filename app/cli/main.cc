@@ -11,9 +11,9 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "app/commands.h"
-#include "app/interrupt.h"
-#include "app/usage.h"
+#include "app/cli/commands.h"
+#include "app/cli/interrupt.h"
+#include "app/cli/usage.h"
 #include "io/error.h"
 
 namespace switchyard::app {

@@ -1,4 +1,4 @@
-#include "app/model_argument.h"
+#include "app/cli/model_argument.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "app/usage.h"
+#include "app/cli/usage.h"
 #include "assets/embedded_model.h"
 #include "io/error.h"
 #include "pipeline/metadata.h"

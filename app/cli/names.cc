@@ -1,4 +1,4 @@
-#include "app/names.h"
+#include "app/cli/names.h"
 
 #include <array>
 #include <cctype>

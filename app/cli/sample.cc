@@ -9,23 +9,23 @@
 #include <optional>
 #include <stdexcept>
 
-#include "app/commands.h"
-#include "app/device.h"
-#include "app/idle_options.h"
-#include "app/interrupt.h"
-#include "app/model_argument.h"
-#include "app/progress.h"
-#include "app/sample_options.h"
-#include "app/threads.h"
-#include "app/usage.h"
-#include "dit/objective_probe.h"
+#include "app/cli/commands.h"
+#include "app/cli/device.h"
+#include "app/cli/idle_options.h"
+#include "app/cli/interrupt.h"
+#include "app/cli/model_argument.h"
+#include "app/cli/progress.h"
+#include "app/cli/sample_options.h"
+#include "app/cli/threads.h"
+#include "app/cli/usage.h"
+#include "pipeline/objective_probe.h"
 #include "io/error.h"
 #include "io/png.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "pipeline/generate.h"
-#include "pipeline/image_grid.h"
+#include "figures/image_grid.h"
 #include "pipeline/metadata.h"
-#include "pipeline/routing_picture.h"
+#include "figures/routing_picture.h"
 #include "pipeline/routing_record.h"
 #include "vae/checkpoint.h"
 
@@ -269,7 +269,7 @@ void sample(const SampleOptions& options) {
     progress.warn("warning: the file states another objective than --objective " + options.model.objective);
   }
   const bool stated = file.origin.empty();  // by a file of ours, which knows
-  if (const auto doubt = stated ? std::nullopt : dit::probe_objective(model))
+  if (const auto doubt = stated ? std::nullopt : pipeline::probe_objective(model))
     progress.warn("warning: " + *doubt);
   std::optional<dit::DiffusionTransformer> weaker;
   if (with_weaker) {
@@ -282,11 +282,11 @@ void sample(const SampleOptions& options) {
     throw Cancelled();
 
   if (!options.grid.empty()) {
-    io::write_png(options.grid, pipeline::image_grid(kept, columns, kGridGap, options.zoom));
+    io::write_png(options.grid, figures::image_grid(kept, columns, kGridGap, options.zoom));
     progress.result(options.grid.string());
   }
   if (!options.map.empty()) {
-    io::write_png(options.map, pipeline::routing_picture(records.front(), kept));
+    io::write_png(options.map, figures::routing_picture(records.front(), kept));
     progress.result(options.map.string());
   }
   if (!options.routing.empty()) {

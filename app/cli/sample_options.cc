@@ -1,13 +1,13 @@
-#include "app/sample_options.h"
+#include "app/cli/sample_options.h"
 
 #include <array>
 #include <stdexcept>
 #include <tuple>
 
-#include "app/device.h"
-#include "app/usage.h"
+#include "app/cli/device.h"
+#include "app/cli/usage.h"
 #include "io/error.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "sampler/near_misses.h"
 #include "sampler/noise.h"
 #include "sampler/quality.h"

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "app/model_argument.h"
+#include "app/cli/model_argument.h"
 #include "dit/config.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "pipeline/generate.h"
 #include "pipeline/metadata.h"
 

@@ -1,10 +1,10 @@
-#include "app/threads.h"
+#include "app/cli/threads.h"
 
 #include <unistd.h>
 
 #include <cstdlib>
 
-#include "app/interrupt.h"
+#include "app/cli/interrupt.h"
 
 namespace switchyard::app {
 

@@ -2,12 +2,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "app/commands.h"
-#include "app/device.h"
-#include "app/interrupt.h"
-#include "app/progress.h"
-#include "app/threads.h"
-#include "app/usage.h"
+#include "app/cli/commands.h"
+#include "app/cli/device.h"
+#include "app/cli/interrupt.h"
+#include "app/cli/progress.h"
+#include "app/cli/threads.h"
+#include "app/cli/usage.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "train/recipe.h"

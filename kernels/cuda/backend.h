@@ -3,13 +3,13 @@
 // CUDA nor an #ifdef.
 #pragma once
 
-#include "kernels/cuda/combine.h"
-#include "kernels/cuda/grouped_gradient.h"
-#include "kernels/cuda/grouped_matmul.h"
-#include "kernels/cuda/modulate.h"
-#include "kernels/cuda/permute.h"
-#include "kernels/cuda/router.h"
-#include "kernels/cuda/sampling.h"
+#include "kernels/experts/combine_kernel.h"
+#include "kernels/experts/grouped_gradient_kernel.h"
+#include "kernels/experts/grouped_matmul_kernel.h"
+#include "kernels/modulate/modulate_kernel.h"
+#include "kernels/routing/permute_kernel.h"
+#include "kernels/routing/router_kernel.h"
+#include "kernels/timestep_embedding/sampling_kernel.h"
 
 namespace switchyard::kernels::cuda {
 

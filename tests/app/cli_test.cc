@@ -9,7 +9,7 @@
 #include "../io/scratch.h"
 #include "io/npz.h"
 #include "io/png.h"
-#include "kernels/linear.h"
+#include "kernels/linear/linear.h"
 #include "program.h"
 
 namespace switchyard::app {

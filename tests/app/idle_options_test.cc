@@ -1,4 +1,4 @@
-#include "app/idle_options.h"
+#include "app/cli/idle_options.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "app/model_argument.h"
+#include "app/cli/model_argument.h"
 
 #include <gtest/gtest.h>
 

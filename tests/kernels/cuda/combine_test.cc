@@ -1,5 +1,5 @@
 // The weighted sum of each token's rows, and the way back, beside their definitions.
-#include "kernels/cuda/combine.h"
+#include "kernels/experts/combine_kernel.h"
 
 #include "cases.h"
 

@@ -11,8 +11,8 @@
 
 #include "cases.h"
 #include "kernels/cuda/backend.h"
-#include "kernels/experts.h"
-#include "kernels/experts_forms.h"
+#include "kernels/experts/experts.h"
+#include "kernels/experts/experts_forms.h"
 
 namespace switchyard::kernels::cuda {
 

@@ -1,12 +1,12 @@
 // The whole chain of a layer's experts, from the router to the combined tokens, beside
 // routed_experts_reference.
-#include "kernels/experts.h"
+#include "kernels/experts/experts.h"
 
 #include "cases.h"
-#include "kernels/cuda/combine.h"
-#include "kernels/cuda/grouped_matmul.h"
-#include "kernels/cuda/permute.h"
-#include "kernels/cuda/router.h"
+#include "kernels/experts/combine_kernel.h"
+#include "kernels/experts/grouped_matmul_kernel.h"
+#include "kernels/routing/permute_kernel.h"
+#include "kernels/routing/router_kernel.h"
 
 namespace switchyard::kernels::cuda {
 namespace {

@@ -1,5 +1,5 @@
 // The gradients of the experts' weights beside one product per expert.
-#include "kernels/cuda/grouped_gradient.h"
+#include "kernels/experts/grouped_gradient_kernel.h"
 
 #include "grouped_cases.h"
 

@@ -1,5 +1,5 @@
 // The grouped products beside one product per expert.
-#include "kernels/cuda/grouped_matmul.h"
+#include "kernels/experts/grouped_matmul_kernel.h"
 
 #include "grouped_cases.h"
 

@@ -1,8 +1,8 @@
-// The adaLN kernels beside kernels/modulate.h.
-#include "kernels/cuda/modulate.h"
+// The adaLN kernels beside kernels/modulate/modulate.h.
+#include "kernels/modulate/modulate_kernel.h"
 
 #include "cases.h"
-#include "kernels/modulate.h"
+#include "kernels/modulate/modulate.h"
 
 namespace switchyard::kernels::cuda {
 namespace {

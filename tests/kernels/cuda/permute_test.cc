@@ -1,8 +1,8 @@
 // The stable permutation beside a stable sort.
-#include "kernels/cuda/permute.h"
+#include "kernels/routing/permute_kernel.h"
 
 #include "cases.h"
-#include "kernels/routing.h"
+#include "kernels/routing/routing.h"
 
 namespace switchyard::kernels::cuda {
 namespace {

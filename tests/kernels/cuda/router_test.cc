@@ -1,8 +1,8 @@
 // The fused router beside route_top_k of the gate's product.
-#include "kernels/cuda/router.h"
+#include "kernels/routing/router_kernel.h"
 
 #include "cases.h"
-#include "kernels/routing.h"
+#include "kernels/routing/routing.h"
 
 namespace switchyard::kernels::cuda {
 namespace {

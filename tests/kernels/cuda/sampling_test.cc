@@ -1,5 +1,5 @@
 // The element-wise kernels around the transformer, beside their equations in double.
-#include "kernels/cuda/sampling.h"
+#include "kernels/timestep_embedding/sampling_kernel.h"
 
 #include <cmath>
 

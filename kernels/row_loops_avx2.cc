@@ -1,3 +1,0 @@
-// The passes over rows for AVX2; see kernels/CMakeLists.txt for its compiler options.
-#define SWITCHYARD_ROW_LOOPS(TYPE) kRowLoops##TYPE##Avx2
-#include "kernels/row_loops_body.h"

@@ -1,0 +1,3 @@
+// The passes over rows for AVX2; see kernels/CMakeLists.txt for its compiler options.
+#define SWITCHYARD_ROW_LOOPS(TYPE) kRowLoops##TYPE##Avx2
+#include "kernels/rows/row_loops_body.h"
