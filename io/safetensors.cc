@@ -4,64 +4,29 @@
 #include <ATen/ops/from_blob.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <stdexcept>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "io/atomic_file.h"
 #include "io/error.h"
+#include "io/json.h"
 #include "io/mapped_file.h"
+#include "io/safetensors_format.h"
 #include "io/text.h"
 
 namespace switchyard::io {
 namespace {
 
+using namespace safetensors_format;
 using Json = nlohmann::json;
 
-constexpr std::size_t kLengthBytes = 8;
-constexpr std::uint64_t kMaxHeader = 100'000'000;
 constexpr std::size_t kMaxDimensions = 64;
-constexpr std::string_view kMetadata = "__metadata__";
-
-struct Dtype {
-  std::string_view name;
-  at::ScalarType type;
-  unsigned bits;  // of one element; what is narrower than a byte lies packed in bytes of this type
-};
-
-// The first of a type is the one that it is written as.
-constexpr auto kDtypes = std::to_array<Dtype>({
-    {"BOOL", at::kBool, 8},
-    {"U8", at::kByte, 8},
-    {"I8", at::kChar, 8},
-    {"I16", at::kShort, 16},
-    {"U16", at::kUInt16, 16},
-    {"I32", at::kInt, 32},
-    {"U32", at::kUInt32, 32},
-    {"I64", at::kLong, 64},
-    {"U64", at::kUInt64, 64},
-    {"F16", at::kHalf, 16},
-    {"BF16", at::kBFloat16, 16},
-    {"F32", at::kFloat, 32},
-    {"F64", at::kDouble, 64},
-    {"C64", at::kComplexFloat, 64},
-    {"F8_E4M3", at::kFloat8_e4m3fn, 8},
-    {"F8_E5M2", at::kFloat8_e5m2, 8},
-    {"F8_E8M0", at::kFloat8_e8m0fnu, 8},
-    {"F8_E4M3FNUZ", at::kFloat8_e4m3fnuz, 8},
-    {"F8_E5M2FNUZ", at::kFloat8_e5m2fnuz, 8},
-    {"F4", at::kFloat4_e2m1fn_x2, 4},
-    {"F6_E2M3", at::kByte, 6},
-    {"F6_E3M2", at::kByte, 6},
-});
 
 // One tensor as the header describes it; data is [begin, end) in bytes after the header.
 struct Entry {
@@ -82,43 +47,6 @@ std::string shown(const Json& value) {
 
 [[noreturn]] void fail(const std::string& file, const std::string& tensor, const std::string& what) {
   fail(file, "tensor " + quote(tensor) + ": " + what);
-}
-
-// JSON parsers keep the last of two equal keys; here the second is an error, as is nesting that the format
-// never has.
-Json parse_header(std::string_view text, const std::string& file) {
-  if (text.empty() || text.front() != '{') fail(file, "expected the header to start with '{'");
-  // The parser takes a NUL for the end of its input and would not look at what follows.
-  if (text.find('\0') != text.npos) fail(file, "expected the header to be JSON in UTF-8, found a NUL byte");
-  std::vector<std::set<std::string>> open_objects;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    switch (event) {
-      case Json::parse_event_t::object_start:
-        open_objects.emplace_back();
-        [[fallthrough]];
-      case Json::parse_event_t::array_start:
-        if (depth > 2) fail(file, "header: expected objects of tensors, found deeper nesting");
-        break;
-      case Json::parse_event_t::key:
-        if (!open_objects.back().insert(parsed.get<std::string>()).second)
-          fail(file, "header: the key " + shown(parsed) + " appears twice");
-        break;
-      case Json::parse_event_t::object_end:
-        open_objects.pop_back();
-        break;
-      default:
-        break;
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text, check);
-  } catch (const Json::parse_error& error) {
-    fail(file, "expected the header to be JSON in UTF-8, found a syntax error at its byte " +
-                   std::to_string(error.byte) + " of " + std::to_string(text.size()));
-  } catch (const Json::exception&) {
-    fail(file, "expected the header to be JSON in UTF-8, found a number out of range");
-  }
 }
 
 std::map<std::string, std::string> parse_metadata(const Json& value, const std::string& file) {
@@ -190,8 +118,16 @@ Entry parse_entry(const std::string& name, const Json& value, const std::string&
   return entry;
 }
 
+// JSON parsers keep the last of two equal keys; here the second is an error.
+void check_names(std::deque<Entry>& entries, const std::string& file) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.name < b.name; });
+  const auto twice = std::adjacent_find(entries.begin(), entries.end(),
+                                        [](const Entry& a, const Entry& b) { return a.name == b.name; });
+  if (twice != entries.end()) fail(file, "header: the key " + quote(twice->name) + " appears twice");
+}
+
 // In the order of the data, every tensor must begin where the one before it ends.
-void check_coverage(std::vector<Entry>& entries, std::uint64_t data_size, const std::string& file) {
+void check_coverage(std::deque<Entry>& entries, std::uint64_t data_size, const std::string& file) {
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
   });
@@ -248,85 +184,29 @@ TensorFile parse_safetensors(std::span<std::byte> bytes, std::shared_ptr<const v
     fail(name, "expected a header of " + std::to_string(length) + " bytes, found only " +
                    std::to_string(bytes.size() - kLengthBytes) + " bytes (truncated file?)");
 
-  const Json header =
-      parse_header({reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length}, name);
   TensorFile file;
-  std::vector<Entry> entries;
-  for (const auto& [key, value] : header.items()) {
-    if (key == kMetadata)
-      file.metadata = parse_metadata(value, name);
-    else
-      entries.push_back(parse_entry(key, value, name));
-  }
+  std::deque<Entry> entries;
+  bool has_metadata = false;
+  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length);
+  parse_members(header, name + ": header", 3, [&](const std::string& key, const Json& value) {
+    if (key != kMetadata) return entries.push_back(parse_entry(key, value, name));
+    if (std::exchange(has_metadata, true)) fail(name, "header: the key \"__metadata__\" appears twice");
+    file.metadata = parse_metadata(value, name);
+  });
+  check_names(entries, name);
   const std::span<std::byte> data = bytes.subspan(kLengthBytes + length);
   check_coverage(entries, data.size(), name);
-  for (const Entry& entry : entries)
-    file.tensors.emplace(entry.name, make_tensor(entry, data.data() + entry.begin, owner, name));
+  for (; !entries.empty(); entries.pop_front()) {  // so that the header's memory becomes the tensors'
+    Entry& entry = entries.front();
+    at::Tensor tensor = make_tensor(entry, data.data() + entry.begin, owner, name);
+    file.tensors.emplace(std::move(entry.name), std::move(tensor));
+  }
   return file;
 }
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
   const auto file = std::make_shared<MappedFile>(path);
   return parse_safetensors(file->bytes(), file, path.string());
-}
-
-void write_safetensors(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  struct Output {
-    std::string name;
-    at::Tensor tensor;
-    const Dtype* dtype;
-  };
-  std::vector<Output> outputs;
-  for (const auto& [name, tensor] : tensors) {
-    const auto refuse = [&name = name](const std::string& why) {
-      throw std::invalid_argument("write_safetensors: tensor " + quote(name) + ": " + why);
-    };
-    if (name == kMetadata) refuse("the format reserves this name");
-    if (!tensor.defined() || tensor.layout() != at::kStrided) refuse("expected a dense tensor");
-    const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
-                                    [type = tensor.scalar_type()](const Dtype& d) { return d.type == type; });
-    if (known == kDtypes.end())
-      refuse(std::string("safetensors has no dtype ") + c10::toString(tensor.scalar_type()));
-    if (known->bits < 8 && tensor.dim() == 0) refuse("expected at least one dimension of packed elements");
-    outputs.push_back({name, tensor, known});
-  }
-  std::stable_sort(outputs.begin(), outputs.end(), [](const Output& a, const Output& b) {
-    return a.tensor.element_size() > b.tensor.element_size();
-  });
-
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header[std::string(kMetadata)] = metadata;
-  std::uint64_t end = 0;
-  for (const Output& output : outputs) {
-    const std::uint64_t begin = end;
-    end += output.tensor.nbytes();
-    auto shape = output.tensor.sizes().vec();
-    if (output.dtype->bits < 8) shape.back() *= 8 / output.dtype->bits;
-    header[output.name] = {{"dtype", output.dtype->name}, {"shape", shape}, {"data_offsets", {begin, end}}};
-  }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const Json::exception& error) {
-    throw std::invalid_argument(std::string("write_safetensors: a name or metadata text is not UTF-8: ") +
-                                error.what());
-  }
-  text.append((8 - text.size() % 8) % 8, ' ');
-  if (text.size() > kMaxHeader)
-    throw std::invalid_argument("write_safetensors: the header exceeds 100000000 bytes");
-
-  AtomicFile file(path);
-  std::array<unsigned char, kLengthBytes> length{};
-  for (std::size_t i = 0; i < kLengthBytes; ++i)
-    length[i] = static_cast<unsigned char>(text.size() >> (8 * i));
-  file.write(length.data(), length.size());
-  file.write(text.data(), text.size());
-  for (const Output& output : outputs) {
-    const at::Tensor data = output.tensor.detach().to(at::kCPU).contiguous();
-    if (data.nbytes() > 0) file.write(data.const_data_ptr(), data.nbytes());
-  }
-  file.commit();
 }
 
 }  // namespace switchyard::io

@@ -13,6 +13,7 @@ struct Hostile {
   std::string message;  // a part of what must be said
 };
 
+std::vector<Hostile> hostile_json();
 std::vector<Hostile> hostile_safetensors();
 std::vector<Hostile> hostile_zips();  // of the reader of stored zip archives
 

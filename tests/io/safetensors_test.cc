@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "allocation_counter.h"
 #include "hostile.h"
 #include "io/error.h"
 #include "scratch.h"
@@ -193,6 +195,21 @@ TEST_F(SafetensorsTest, HostileFilesAreRefusedWithAReason) {
     EXPECT_TRUE(contains(message, hostile.message));
     EXPECT_LT(message.size(), 600u);
   }
+}
+
+// 40,000 tensors took the library's callback parser 37 s, 80,000 took it 390 s; and 40 MB of header 1.57 GB.
+TEST_F(SafetensorsTest, TimeAndMemoryGrowWithTheHeaderAlone) {
+  std::string header = "{";
+  for (int i = 0; i < 100'000; ++i)
+    header += c10::str('"', i, R"(":{"dtype":"U8","shape":[],"data_offsets":[)", i, ',', i + 1, "]},");
+  header.back() = '}';
+  const auto bytes = std::make_shared<std::string>(with_header(header, 100'000));
+  const auto begin = std::chrono::steady_clock::now();
+  const AllocationCounter counter;
+  const TensorFile file = parse_safetensors(std::as_writable_bytes(std::span(*bytes)), bytes, "memory");
+  EXPECT_EQ(file.tensors.size(), 100'000u);
+  EXPECT_LT(counter.peak(), 8 * header.size());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST_F(SafetensorsTest, MessagesCarryNoControlCharacters) {
