@@ -11,6 +11,9 @@
 
 namespace switchyard::io {
 
+// Bytes that one byte of a deflate stream can stand for at most: 258 for two bits.
+inline constexpr std::uint64_t kMostInflated = 1032;
+
 // Twice the file's size, but at least 1 MiB, so that small files may hold more structure than data. It counts
 // everything that was ever allocated, which bounds the reader's time as well.
 class MemoryBudget {

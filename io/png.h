@@ -5,7 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,12 +25,16 @@ struct PngImage {
 // image: [height, width, 3] (RGB) or [height, width, 1] (grey), uint8, sides 1 to 32,768. Atomic.
 // Text becomes tEXt where Latin-1 can hold it, else iTXt (UTF-8).
 // std::invalid_argument: shape, dtype, a keyword that is not 1-79 printable Latin-1 characters without
-// leading, trailing or double spaces, text that is not UTF-8 or holds a NUL. OutputError: the file cannot be
-// written.
+// leading, trailing or double spaces, text that is not UTF-8 or holds a NUL, more text than read_png takes.
+// OutputError: the file cannot be written.
 void write_png(const std::filesystem::path& path, const at::Tensor& image, const TextEntries& text = {});
 
 // Any PNG (grey, palette, 1 to 16 bits, interlaced) as 8-bit RGB; alpha is dropped, not blended. Sides up to
-// 32,768, 2^28 pixels in all, 8 MB per text entry. InputError: not a PNG, damaged, or beyond those limits.
+// 32,768, 2^28 pixels in all, 1000 text entries, 8,000,000 bytes of UTF-8 in all their keywords and texts.
+// InputError: not a PNG, damaged, or beyond those limits.
 PngImage read_png(const std::filesystem::path& path);
+
+// The same for bytes in memory; `name` stands in for the file's name in messages.
+PngImage parse_png(std::span<const std::byte> bytes, const std::string& name);
 
 }  // namespace switchyard::io

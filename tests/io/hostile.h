@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct Hostile {
 };
 
 std::vector<Hostile> hostile_json();
+std::vector<Hostile> hostile_pngs();
 std::vector<Hostile> hostile_safetensors();
 std::vector<Hostile> hostile_zips();  // of the reader of stored zip archives
 
@@ -28,5 +30,14 @@ std::string trap();
 
 // A safetensors file with this header and this many data bytes, all 0, after it.
 std::string with_header(const std::string& header, std::size_t data = 0);
+
+// A PNG file of these rows, each with its filter's number, and these chunks before them; one grey pixel.
+struct PngHead {
+  std::uint32_t width = 1, height = 1;
+  int depth = 8, color = 0, interlace = 0;
+};
+std::string png_chunk(const std::string& type, const std::string& data);
+std::string png_of(const PngHead& head, const std::string& rows, const std::string& chunks = "");
+std::string png_with(const std::string& chunks);
 
 }  // namespace switchyard::io

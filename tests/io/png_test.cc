@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 #include <png.h>
+#include <sys/resource.h>
+#include <zlib.h>
 
 #include <cstdint>
 #include <stdexcept>
@@ -9,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "hostile.h"
 #include "io/error.h"
 #include "scratch.h"
 
@@ -210,6 +213,62 @@ TEST_F(PngTest, ImagesBeyondTheLimitsAreRefusedBeforeTheyAreAllocated) {
     std::fclose(out);
     EXPECT_TRUE(contains(message_of<InputError>([&] { read_png(file("a.png")); }), message))
         << width << " x " << height;
+  }
+}
+
+TEST_F(PngTest, CompressedTextIsRead) {
+  const auto compressed = [](const std::string& head, const std::string& text) {
+    std::string bytes(::compressBound(text.size()), '\0');
+    uLongf size = bytes.size();
+    ::compress(reinterpret_cast<Bytef*>(bytes.data()), &size, reinterpret_cast<const Bytef*>(text.data()),
+               text.size());
+    return head + bytes.substr(0, size);
+  };
+  const std::string nul(1, '\0'), text(100'000, 'x');
+  const std::string bytes =
+      png_with(png_chunk("zTXt", compressed("z" + nul + nul, "caf\xe9")) +
+               png_chunk("iTXt", compressed("i" + nul + "\x01" + nul + "en" + nul + "key" + nul, text)) +
+               png_chunk("tEXt", "c" + nul + "string" + nul));
+  EXPECT_EQ(read_png(put("a.png", bytes)).text,
+            (TextEntries{{"z", "caf\u00e9"}, {"i", text}, {"c", "string"}}));
+}
+
+TEST_F(PngTest, ChunksThatAreNotUsedAreSkipped) {
+  const std::string rubbish(40, '\xff');
+  std::string chunks;
+  for (const char* type : {"gAMA", "cHRM", "sRGB", "iCCP", "sPLT", "hIST", "pHYs", "tIME", "eXIf", "abCd"})
+    chunks += png_chunk(type, rubbish);
+  EXPECT_EQ(read_png(put("a.png", png_with(chunks))).pixels.numel(), 3);
+}
+
+// What a chunk claims or unpacks to must not become memory.
+TEST_F(PngTest, HostileFilesAreRefusedWithAReasonAndWithinBounds) {
+  const auto files = hostile_pngs();
+  const auto peak = [] {  // of this program so far, in KiB
+    struct rusage usage = {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const auto before = peak();
+  for (const Hostile& hostile : files) {
+    SCOPED_TRACE(hostile.what);
+    const std::string message =
+        message_of<InputError>([&] { parse_png(std::as_bytes(std::span(hostile.bytes)), "file.png"); });
+    EXPECT_TRUE(message.starts_with("file.png: ")) << message;
+    EXPECT_TRUE(contains(message, hostile.message));
+    EXPECT_LT(message.size(), 600u);
+    EXPECT_EQ(message.find_first_of("\x1b\n"), message.npos) << message;
+  }
+  EXPECT_LT(peak() - before, 500'000);
+}
+
+TEST_F(PngTest, WriteRefusesMoreTextThanIsRead) {
+  const TextEntries most = {{"k", std::string(7'999'999, 'x')}}, many(1000, {"k", "v"});
+  for (TextEntries text : {most, many}) {
+    write_png(file("a.png"), pattern(2, 2, 3), text);
+    EXPECT_EQ(read_png(file("a.png")).text, text);
+    text.emplace_back("k", "");
+    EXPECT_THROW(write_png(file("b.png"), pattern(2, 2, 3), text), std::invalid_argument);
   }
 }
 
