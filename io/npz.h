@@ -5,8 +5,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 
 namespace switchyard::io {
@@ -17,8 +19,11 @@ namespace switchyard::io {
 // OutputError: the file cannot be written.
 void write_npz(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& arrays);
 
-// The dtypes above, little-endian, row-major; at most 4 GiB per array. InputError names file, array and
-// fault.
+// The dtypes above, little-endian, row-major, stored or deflated; at most 4 GiB and 64 dimensions per array.
+// InputError names file, array and fault.
 std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
+
+// The same for bytes in memory; `file` stands in for the file's name in messages.
+std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file);
 
 }  // namespace switchyard::io

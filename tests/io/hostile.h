@@ -15,6 +15,7 @@ struct Hostile {
 };
 
 std::vector<Hostile> hostile_json();
+std::vector<Hostile> hostile_npz_files();
 std::vector<Hostile> hostile_pngs();
 std::vector<Hostile> hostile_safetensors();
 std::vector<Hostile> hostile_zips();  // of the reader of stored zip archives
@@ -30,6 +31,11 @@ std::string trap();
 
 // A safetensors file with this header and this many data bytes, all 0, after it.
 std::string with_header(const std::string& header, std::size_t data = 0);
+
+// A .npy file: magic, length, header, data; and the .npz archive with it alone, stored as a.npy.
+std::string npy_header(const std::string& dtype, const std::string& shape);
+std::string npy_of(const std::string& header, const std::string& data);
+std::string npz_of(const std::string& header, const std::string& data);
 
 // A PNG file of these rows, each with its filter's number, and these chunks before them; one grey pixel.
 struct PngHead {

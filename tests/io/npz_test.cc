@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "hostile.h"
 #include "io/error.h"
 #include "scratch.h"
 
@@ -107,6 +108,23 @@ TEST_F(NpzTest, EveryFlippedBitIsRefusedOrGivesTheSameArray) {
     }
   }
   EXPECT_GT(refused, 500);
+}
+
+TEST_F(NpzTest, ReadsWhatNumpyStores) {
+  const auto found =
+      read_npz(put("a.npz", npz_of("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), }  \n", "ab")));
+  expect_same(found.at("a"), at::tensor({'a', 'b'}, at::kByte).view({2, 1}), "a");
+}
+
+TEST_F(NpzTest, HostileFilesAreRefusedWithAReason) {
+  for (const Hostile& hostile : hostile_npz_files()) {
+    SCOPED_TRACE(hostile.what);
+    const std::string message =
+        message_of<InputError>([&] { parse_npz(std::as_bytes(std::span(hostile.bytes)), "file.npz"); });
+    EXPECT_TRUE(message.starts_with("file.npz: ")) << message;
+    EXPECT_TRUE(contains(message, hostile.message));
+    EXPECT_LT(message.size(), 600u);
+  }
 }
 
 TEST_F(NpzTest, OtherFilesAreNamed) {

@@ -1,0 +1,43 @@
+// What the reader and the writer of .npz archives share.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+#include <zip.h>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace switchyard::io::npz_format {
+
+inline constexpr std::string_view kMagic("\x93NUMPY\x01\x00", 8);
+inline constexpr std::size_t kPrefix = 10;  // magic, version, 16-bit length of the header that follows
+inline constexpr std::string_view kSuffix = ".npy";
+
+inline constexpr std::array<std::pair<std::string_view, at::ScalarType>, 9> kDtypes{{
+    {"|b1", at::kBool},
+    {"|u1", at::kByte},
+    {"|i1", at::kChar},
+    {"<i2", at::kShort},
+    {"<i4", at::kInt},
+    {"<i8", at::kLong},
+    {"<f2", at::kHalf},
+    {"<f4", at::kFloat},
+    {"<f8", at::kDouble},
+}};
+
+struct ArchiveCloser {
+  void operator()(zip_t* archive) const { zip_discard(archive); }
+};
+struct SourceCloser {
+  void operator()(zip_source_t* source) const { zip_source_free(source); }
+};
+using Archive = std::unique_ptr<zip_t, ArchiveCloser>;
+using Source = std::unique_ptr<zip_source_t, SourceCloser>;
+
+inline std::string reason(zip_error_t* error) { return zip_error_strerror(error); }
+
+}  // namespace switchyard::io::npz_format

@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
+
+#include "io/atomic_file.h"
+#include "io/error.h"
+#include "io/npz.h"
+#include "io/npz/format.h"
+
+namespace switchyard::io {
+namespace {
+
+using namespace npz_format;
+
+constexpr zip_uint16_t kFixedDate = 1 << 5 | 1;  // 1 January 1980, the first day that zip knows
+
+// The .npy header: a Python dictionary, padded with spaces so that the data starts at a multiple of 64.
+std::string npy_header(const at::Tensor& array, std::string_view descr) {
+  std::ostringstream header;
+  header << "{'descr': '" << descr << "', 'fortran_order': False, 'shape': (";
+  for (std::int64_t i = 0; i < array.dim(); ++i) header << array.size(i) << (i + 1 < array.dim() ? ", " : "");
+  header << (array.dim() == 1 ? ",), }" : "), }");
+  std::string text = header.str();
+  text.append(63 - (kPrefix + text.size()) % 64, ' ');
+  text.push_back('\n');
+  std::string prefix(kMagic);
+  prefix.push_back(static_cast<char>(text.size() & 0xFF));
+  prefix.push_back(static_cast<char>(text.size() >> 8));
+  return prefix + text;
+}
+
+std::string npy_file(const std::string& name, const at::Tensor& array) {
+  const auto refuse = [&](const std::string& why) {
+    throw std::invalid_argument("write_npz: array \"" + name + "\": " + why);
+  };
+  if (name.empty() || name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
+    refuse("expected a name without slashes");
+  if (!array.defined() || array.layout() != at::kStrided) refuse("expected a dense tensor");
+  const bool is_bfloat16 = array.scalar_type() == at::kBFloat16;  // which NumPy lacks
+  const at::Tensor data =
+      array.detach().to(at::kCPU, is_bfloat16 ? at::kFloat : array.scalar_type()).contiguous();
+  const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
+                                  [&](const auto& d) { return d.second == data.scalar_type(); });
+  if (known == kDtypes.end()) refuse(std::string("unsupported dtype ") + c10::toString(data.scalar_type()));
+  std::string file = npy_header(data, known->first);
+  if (data.nbytes() > 0) file.append(static_cast<const char*>(data.const_data_ptr()), data.nbytes());
+  return file;
+}
+
+}  // namespace
+
+void write_npz(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& arrays) {
+  if (arrays.empty()) throw std::invalid_argument("write_npz: expected at least one array");
+  const auto refuse = [&](zip_error_t* error) {
+    throw OutputError(path.string() + ": cannot be encoded as .npz: " + reason(error));
+  };
+  std::map<std::string, std::string> files;  // zip reads them when it closes the archive
+  for (const auto& [name, array] : arrays) files.emplace(name, npy_file(name, array));
+
+  zip_error_t error;
+  zip_error_init(&error);
+  const Source output(zip_source_buffer_create(nullptr, 0, 0, &error));
+  if (!output) refuse(&error);
+  zip_source_keep(output.get());  // one count is ours, the other the archive's
+  Archive archive(zip_open_from_source(output.get(), ZIP_TRUNCATE, &error));
+  if (!archive) {
+    zip_source_free(output.get());
+    refuse(&error);
+  }
+  for (const auto& [name, file] : files) {
+    Source source(zip_source_buffer(archive.get(), file.data(), file.size(), 0));
+    if (!source) refuse(zip_get_error(archive.get()));
+    const zip_int64_t index =
+        zip_file_add(archive.get(), (name + std::string(kSuffix)).c_str(), source.get(), ZIP_FL_ENC_UTF_8);
+    if (index < 0) refuse(zip_get_error(archive.get()));
+    static_cast<void>(source.release());  // the archive's now
+    if (zip_set_file_compression(archive.get(), static_cast<zip_uint64_t>(index), ZIP_CM_DEFLATE, 6) != 0 ||
+        zip_file_set_dostime(archive.get(), static_cast<zip_uint64_t>(index), 0, kFixedDate, 0) != 0)
+      refuse(zip_get_error(archive.get()));
+  }
+  if (zip_close(archive.get()) != 0) refuse(zip_get_error(archive.get()));
+  static_cast<void>(archive.release());
+
+  AtomicFile target(path);
+  if (zip_source_open(output.get()) != 0) refuse(zip_source_error(output.get()));
+  std::vector<char> block(std::size_t{1} << 20);
+  zip_int64_t count = 0;
+  while ((count = zip_source_read(output.get(), block.data(), block.size())) > 0)
+    target.write(block.data(), static_cast<std::size_t>(count));
+  if (count < 0) refuse(zip_source_error(output.get()));
+  zip_source_close(output.get());
+  target.commit();
+}
+
+}  // namespace switchyard::io
