@@ -2,8 +2,9 @@
 
 SWITCHYARD := build/app/cli/switchyard
 FIXTURES ?= tests/fixtures
+FUZZ_SECONDS ?= 20
 
-.PHONY: help setup configure build demo test test-asan test-tsan parity bench train format
+.PHONY: help setup configure build demo test test-asan test-tsan fuzz parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -34,6 +35,12 @@ test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator:
 	@cmake --preset tsan >/dev/null
 	@cmake --build build-tsan --target test_emulator
 	@ctest --test-dir build-tsan --output-on-failure -R '^emulator$$'
+
+fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (default: 20); what share of them was reached
+	@tools/setup.sh fuzz
+	@cmake --preset fuzz >/dev/null
+	@cmake --build build-fuzz --target fuzz
+	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
 parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \

@@ -16,6 +16,12 @@ else()
   target_compile_options(switchyard_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -g1)
   target_link_options(switchyard_options INTERFACE -fsanitize=address,undefined)
 endif()
+if(SWITCHYARD_FUZZ)  # libFuzzer's guidance, and which lines and branches it reached
+  set(coverage -fprofile-instr-generate -fcoverage-mapping)
+  target_compile_options(switchyard_options INTERFACE -fsanitize=fuzzer-no-link -fno-sanitize-recover=all ${coverage})
+  target_compile_definitions(switchyard_options INTERFACE _GLIBCXX_ASSERTIONS)
+  target_link_options(switchyard_options INTERFACE ${coverage})
+endif()
 
 # ccache, where it is installed, makes a second build of the same sources a matter of seconds. The precompiled header needs the
 # two leniencies, and -fpch-preprocess.

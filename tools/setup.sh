@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs what Switchyard is built with, and nothing when it is all there: Debian packages (asks for root only when one is
 # missing) and the pinned libtorch wheel in .venv. SWITCHYARD_TORCH=DIR skips the wheel and uses someone's own libtorch.
+# `setup.sh fuzz` adds clang with its fuzzer and coverage tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache python3-venv
           libpng-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
+[[ ${1:-} == fuzz ]] && packages+=(clang llvm libclang-rt-dev)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,0 +1,51 @@
+// NumPy's archives: arrays that hold as many bytes as their shapes say. Bytes that are no zip archive are
+// read as the one entry of a stored one, so that changing them does not break its checksum.
+#include <ATen/ATen.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "../io/torch_builder.h"
+#include "io/error.h"
+#include "io/npz.h"
+#include "readers.h"
+
+namespace switchyard::fuzz {
+
+bool fuzz_npz(Bytes bytes) {
+  std::string file(as_text(bytes));
+  if (!file.starts_with("PK"))
+    file = io::build::zip({{.name = "a.npy", .data = file, .alignment = 1}}, /*zip64=*/false);
+  try {
+    for (const auto& [name, array] : io::parse_npz(std::as_bytes(std::span(file)), "fuzz")) {
+      require(array.is_contiguous() && array.nbytes() <= 1032 * file.size(), "an array that was in the file");
+      touch(array.const_data_ptr(), array.nbytes());
+    }
+    return true;
+  } catch (const io::InputError&) {
+    return false;
+  }
+}
+
+std::vector<std::string> npz_seeds() {
+  std::vector<std::string> seeds;
+  for (const char* dtype : {"|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8"})
+    for (const auto& [shape, count] : {std::pair{"", 1}, {"2,", 2}, {"1, 0, 3", 0}})
+      seeds.push_back(io::npy_of(io::npy_header(dtype, shape), std::string(count * (dtype[2] - '0'), '\1')));
+  const auto path = std::filesystem::temp_directory_path() / c10::str("switchyard-seed-", ::getpid(), ".npz");
+  io::write_npz(path, {{"deflated", at::zeros({40}, at::kInt)}, {"b", at::ones({}, at::kBool)}});
+  std::ifstream stream(path, std::ios::binary);
+  seeds.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
+  std::filesystem::remove(path);
+  for (const io::Hostile& file : io::hostile_npz_files()) {
+    seeds.push_back(file.bytes);
+    if (const std::size_t at = file.bytes.find("\x93NUMPY"); at != file.bytes.npos)  // its first entry alone
+      seeds.push_back(file.bytes.substr(at, file.bytes.find("PK\x01\x02", at) - at));
+  }
+  return seeds;
+}
+
+}  // namespace switchyard::fuzz
