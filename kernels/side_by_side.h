@@ -3,6 +3,10 @@
 // Two threads inside every small product meet at a barrier thousands of times per step, and on a busy machine
 // each meeting waits for the scheduler: one image of a model of 64 tokens took 40 s beside another job, 0.6 s
 // this way.
+//
+// Each calling thread has workers of its own. They are started at its first call, sleep between calls and end
+// with it; so callers on several threads know nothing of each other, and a piece may call side_by_side again.
+// A worker's number of threads is its own too: that of the caller, and of the process, never changes.
 #pragma once
 
 #include <cstdint>
