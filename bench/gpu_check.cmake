@@ -26,9 +26,9 @@ else()
   set(zlib z)
 endif()
 
-# The layer io without its PNG and NumPy files, which alone need libpng and libzip.
+# The layer io without PNG and NumPy files and SHA-256, which alone need libpng, libzip and libcrypto.
 file(GLOB io_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/io/*.cc)
-list(FILTER io_sources EXCLUDE REGEX "/(npz|png)\\.cc$")
+list(FILTER io_sources EXCLUDE REGEX "/(npz|png|sha256)\\.cc$")
 switchyard_layer(io SOURCES ${io_sources} LIBRARIES nlohmann_json::nlohmann_json ${zlib})
 target_include_directories(io SYSTEM PRIVATE ${headers})
 

@@ -1,73 +1,47 @@
 #include "io/sha256.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstdint>
+#include <memory>
+#include <new>
 
 namespace switchyard::io {
 namespace {
 
-// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
-constexpr std::array<uint32_t, 64> kRoundConstants = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+constexpr size_t kPiece = 1 << 20;  // bytes between two looks at the request to stop
 
-using Block = std::array<std::byte, 64>;
-using State = std::array<uint32_t, 8>;
+// libcrypto fails here only where it gets no memory.
+void require(bool done) {
+  if (!done) throw std::bad_alloc();
+}
 
-void add_block(State& state, const std::byte* block) {
-  std::array<uint32_t, 64> w;
-  for (size_t i = 0; i < 16; ++i) {
-    w[i] = 0;
-    for (size_t j = 0; j < 4; ++j) w[i] = w[i] << 8 | std::to_integer<uint32_t>(block[4 * i + j]);
+std::string hex(std::span<const unsigned char> digest) {
+  std::string text;
+  for (const unsigned byte : digest) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 0xf];
   }
-  for (size_t i = 16; i < 64; ++i) {
-    const uint32_t s0 = std::rotr(w[i - 15], 7) ^ std::rotr(w[i - 15], 18) ^ w[i - 15] >> 3;
-    const uint32_t s1 = std::rotr(w[i - 2], 17) ^ std::rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
-    w[i] = w[i - 16] + s0 + w[i - 7] + s1;
-  }
-  auto [a, b, c, d, e, f, g, h] = state;
-  for (size_t i = 0; i < 64; ++i) {
-    const uint32_t s1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
-    const uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRoundConstants[i] + w[i];
-    const uint32_t s0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
-    const uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
-    h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
-  }
-  const State change = {a, b, c, d, e, f, g, h};
-  for (size_t i = 0; i < 8; ++i) state[i] += change[i];
+  return text;
 }
 
 }  // namespace
 
-std::string sha256(std::span<const std::byte> bytes) {
-  State state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  const auto whole = bytes.size() / 64 * 64;
-  for (size_t i = 0; i < whole; i += 64) add_block(state, bytes.data() + i);
-
-  // The rest, one bit, zeros, and the length in bits as the last eight bytes of a block.
-  std::array<Block, 2> tail{};
-  const auto rest = bytes.subspan(whole);
-  std::copy(rest.begin(), rest.end(), tail[0].begin());
-  tail[0][rest.size()] = std::byte{0x80};
-  const size_t blocks = rest.size() < 56 ? 1 : 2;
-  auto& last = tail[blocks - 1];
-  for (size_t i = 0; i < 8; ++i) last[63 - i] = static_cast<std::byte>(uint64_t{bytes.size()} * 8 >> 8 * i);
-  for (size_t i = 0; i < blocks; ++i) add_block(state, tail[i].data());
-
-  std::string hex;
-  for (const uint32_t word : state) {
-    for (int shift = 28; shift >= 0; shift -= 4) hex += "0123456789abcdef"[word >> shift & 0xf];
+std::optional<std::string> sha256(std::span<const std::byte> bytes, const std::stop_token& stop) {
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  require(context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
+  while (!bytes.empty()) {
+    if (stop.stop_requested()) return std::nullopt;
+    const auto piece = bytes.first(std::min(kPiece, bytes.size()));
+    require(EVP_DigestUpdate(context.get(), piece.data(), piece.size()) == 1);
+    bytes = bytes.subspan(piece.size());
   }
-  return hex;
+  std::array<unsigned char, 32> digest;
+  require(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
+  return hex(digest);
 }
+
+std::string sha256(std::span<const std::byte> bytes) { return *sha256(bytes, std::stop_token()); }
 
 }  // namespace switchyard::io

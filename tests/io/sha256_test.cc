@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <span>
+#include <stop_token>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace switchyard::io {
 namespace {
@@ -18,6 +22,30 @@ class Sha256 : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Sha256, GivesTheKnownDigest) {
   EXPECT_EQ(sha256(std::as_bytes(std::span(GetParam().text))), GetParam().digest);
+}
+
+TEST(Sha256InPieces, GivesTheSameDigest) {
+  std::vector<std::byte> bytes((5 << 20) + 7);  // several pieces and a part of one
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i >> 8);
+  EXPECT_EQ(sha256(bytes, std::stop_source().get_token()), sha256(bytes));
+  // From Python's hashlib.
+  EXPECT_EQ(sha256(bytes), "87aa4ba289396d7d984f129a162622e3111843debfee5925aa1cd34dbb1d6aad");
+}
+
+TEST(Sha256InPieces, GivesNothingOnceStopIsRequested) {
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(sha256(std::as_bytes(std::span("abc")), stop.get_token()), std::nullopt);
+}
+
+TEST(Sha256InPieces, StopsInTheMiddle) {
+  const std::vector<std::byte> bytes(64 << 20);  // no processor takes less than 20 ms
+  std::optional<std::string> digest = "not run";
+  {
+    std::jthread worker([&](const std::stop_token& stop) { digest = sha256(bytes, stop); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(digest, std::nullopt);
 }
 
 // The first three are the examples of FIPS 180-4; the others, from coreutils' sha256sum, sit on the padding's
