@@ -27,6 +27,14 @@ at::Tensor at_least_two_rows(const at::Tensor& rows) {
   return rows.size(0) == 1 ? rows.expand({2, -1}) : rows;
 }
 
+// MKL sums the last rows in another order where their number is no multiple of four. (Found by comparing 1 .. 1024
+// rows with AVX2, on 1 .. 16 threads, at 48 to 3072 inputs.)
+at::Tensor in_fours(const at::Tensor& rows) {
+  constexpr int64_t kGroup = 4;
+  const int64_t missing = (kGroup - rows.size(0) % kGroup) % kGroup;
+  return missing == 0 ? rows : at::constant_pad_nd(rows, {0, 0, 0, missing});
+}
+
 at::Tensor as_rows(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}); }
 
 at::Tensor like_input(const at::Tensor& y, const at::Tensor& x) {
@@ -123,8 +131,9 @@ at::Tensor pointwise_with(const at::Tensor& x, const at::Tensor& other, const at
 
 at::Tensor PackedLinear::operator()(const at::Tensor& x) const {
   if (int8_.defined()) return int8_(x);
-  if (packed_.empty()) return linear_reference(x, weight_, bias_);
+  if (packed_.empty() && !weight_.device().is_cpu()) return linear_reference(x, weight_, bias_);
   const auto rows = as_rows(x);
+  if (packed_.empty()) return like_input(linear_reference(in_fours(rows).contiguous(), weight_, bias_), x);
   at::Tensor sum;
   int64_t first = 0;
   for (const auto& weight : packed_) {

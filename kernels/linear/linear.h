@@ -3,8 +3,9 @@
 // PackedLinear computes y = x W^T + b and its fused forms, for inference (no gradient). On a CPU the weight is
 // packed once for oneDNN, which in fp32 on AMD processors is up to twice as fast as the MKL behind at::linear,
 // and whose rows do not depend on how many rows are multiplied with them (where they would, linear.cc cuts the
-// sums up): the reason why an image does not depend on its batch. Where a measurement finds at::linear clearly faster (kernels/linear/product_library.h), and on
-// other devices, it is at::linear.
+// sums up): the reason why an image does not depend on its batch. On
+// processors without AVX512 (kernels/linear/product_library.h), and on other devices, it is at::linear, on a CPU
+// with the rows filled up to multiples of four, which then stand alone too.
 //
 //   x      [..., in]   fp32 or bf16, same dtype and device as the weight
 //   weight [out, in]   bias [out] or undefined

@@ -2,7 +2,7 @@
 // depends on itself alone.
 #include "kernels/linear/int8_linear.h"
 
-#include "compare.h"
+#include "../compare.h"
 #include "kernels/experts/experts.h"
 #include "kernels/linear/linear.h"
 

@@ -4,7 +4,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {

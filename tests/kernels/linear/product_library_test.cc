@@ -1,35 +1,27 @@
-// What is chosen when, and that the measurement is one.
 #include "kernels/linear/product_library.h"
 
-#include "compare.h"
+#include "../compare.h"
 #include "kernels/linear/linear.h"
 
 namespace switchyard::kernels {
 namespace {
 
-TEST(ProductLibrary, ChoosesTheOtherOneOnlyWhereItIsClearlyFasterAndItsRowsStandAlone) {
+TEST(ProductLibrary, FollowsTheInstructionSet) {
   using enum ProductLibrary;
-  const struct {
-    LibraryMeasurement measured;
-    ProductLibrary expected;
-  } cases[] = {
-      {{1.0, 2.0, true}, onednn},     // slower
-      {{1.0, 1.0, true}, onednn},     // equal
-      {{1.0, 0.9, true}, onednn},     // within what chance may do
-      {{1.0, 0.5, true}, at_linear},  // clearly faster
-      {{1.0, 0.5, false}, onednn},    // but an image would depend on its batch
-  };
-  for (const auto& [measured, expected] : cases)
-    EXPECT_EQ(choose_library(measured), expected) << measured.at_linear_seconds;
+  constexpr Processor kAvx2{}, kAvx512{.avx512 = true}, kZen4{.avx512 = true, .avx512_bf16 = true};
+  static_assert(product_library(at::kFloat, kAvx2) == at_linear);
+  static_assert(product_library(at::kFloat, kAvx512) == onednn);
+  static_assert(product_library(at::kFloat, kZen4) == onednn);
+  static_assert(product_library(at::kBFloat16, kAvx2) == at_linear);
+  static_assert(product_library(at::kBFloat16, kAvx512) == at_linear);
+  static_assert(product_library(at::kBFloat16, kZen4) == onednn);
+  EXPECT_EQ(product_library(at::kBFloat16) == onednn, has_bf16_products());
 }
 
-TEST(ProductLibrary, MeasuresBoth) {
-  const auto measured = measure_libraries(at::kFloat);
-  for (const double seconds : {measured.onednn_seconds, measured.at_linear_seconds}) {
-    EXPECT_GT(seconds, 1e-6);
-    EXPECT_LT(seconds, 10);
-  }
-  EXPECT_EQ(product_library(at::kFloat), product_library(at::kFloat));
+TEST(ProductLibrary, HasNames) {
+  for (const auto library : {ProductLibrary::onednn, ProductLibrary::at_linear})
+    EXPECT_EQ(product_library_from_name(to_string(library)), library);
+  EXPECT_THROW(product_library_from_name("mkl"), std::invalid_argument);
 }
 
 TEST(ProductLibrary, EitherFormMultiplies) {
