@@ -108,13 +108,15 @@ void bench(const Case& which, const Numbers& numbers, double peak) {
   const auto x = at::randn({1, 4, 32, 32}, generator).repeat({2, 1, 1, 1});
   const auto t = config.integer_timesteps() ? at::full({2}, 500.0) : at::full({2}, 0.5);
   const auto y = at::tensor({207, 1000}, at::kLong);
-  // As generate() does it: what depends on time and class once for all steps, then one half of guidance per
+  // As a session does it: what depends on time and class once for all steps, then one half of guidance per
   // core, where there are two.
-  const auto guided = [&](const dit::DiffusionTransformer& model, const dit::Condition& condition) {
+  const auto guided = [&](const dit::DiffusionTransformer& model, const dit::Condition& condition,
+                          const dit::RoutingTape& tape = {}) {
     const int64_t pieces = std::min(2, at::get_num_threads()), count = 2 / pieces;
     std::vector<at::Tensor> halves(pieces);
     kernels::side_by_side(pieces, [&](int64_t i) {
-      halves[i] = model.forward(x.narrow(0, i * count, count), condition.narrow(i * count, count));
+      halves[i] = model.forward(x.narrow(0, i * count, count), condition.narrow(i * count, count), {},
+                                tape.narrow(i * count, count));
     });
     return at::cat(halves);
   };
@@ -125,15 +127,18 @@ void bench(const Case& which, const Numbers& numbers, double peak) {
   const auto condition = packed.condition(t, y);
   auto out_packed = guided(packed, condition);
   const double memory = peak_memory();
+  const auto tape = dit::RoutingTape::allocate(config, 2, /*with_probabilities=*/true, at::kCPU);
 
   const auto plain = random_model(config, numbers.dtype);
   at::Tensor out_plain;
-  std::vector<double> times_plain, times_packed;
+  std::vector<double> times_plain, times_packed, times_recorded;
   constexpr int kRepetitions = 9;
   for (int i = 0; i <= kRepetitions; ++i) {
     const double a = seconds([&] { out_plain = guided(plain, plain.condition(t, y)); });
     const double b = seconds([&] { out_packed = guided(packed, condition); });
+    const double c = seconds([&] { guided(packed, condition, tape); });
     if (i == 0) continue;  // warm-up
+    times_recorded.push_back(c);
     times_plain.push_back(a);
     times_packed.push_back(b);
   }
@@ -141,10 +146,11 @@ void bench(const Case& which, const Numbers& numbers, double peak) {
   const double error = ((out_plain - out_packed).abs().max() / out_plain.abs().max()).item<double>();
   const double time = median(times_packed), plain_time = median(times_plain);
   std::printf(
-      "%-28s %-4s %6.1f %8.1f ms %7.1f GFLOP/s %5.1f %% of %.0f   plain %s %8.1f ms, %.2fx   %5.0f MB   "
-      "%.1e\n",
+      "%-28s %-4s %6.1f %8.1f ms %7.1f GFLOP/s %5.1f %% of %.0f   plain %s %8.1f ms, %.2fx   recorded %+.1f %%   "
+      "%5.0f MB   %.1e\n",
       which.name, numbers.name, gflop, 1e3 * time, gflop / time, 100 * gflop / time / peak, peak,
-      numbers.dtype == at::kFloat ? "fp32" : "bf16", 1e3 * plain_time, plain_time / time, memory, error);
+      numbers.dtype == at::kFloat ? "fp32" : "bf16", 1e3 * plain_time, plain_time / time,
+      100 * (median(times_recorded) / time - 1), memory, error);
 }
 
 }  // namespace
@@ -155,7 +161,7 @@ int main(int argc, char** argv) {
   std::printf(
       "Guided forward at 256x256, one image, %d threads: work in GFLOP, time, rate, share of the best "
       "product\n"
-      "of such numbers; the plain at::linear form and how many times faster; peak memory; largest "
+      "of such numbers; the plain at::linear form and how many times faster; what recording all routing costs; peak memory; largest "
       "difference\n"
       "of the largest output\n\n",
       at::get_num_threads());
@@ -166,12 +172,8 @@ int main(int argc, char** argv) {
       continue;
     }
     if (numbers.products == Products::in_dtype) {
-      const auto measured = kernels::measure_libraries(numbers.dtype);
-      std::printf(
-          "%s  one product by oneDNN %.2f ms, by at::linear %.2f ms (rows %s): %s is used\n", numbers.name,
-          1e3 * measured.onednn_seconds, 1e3 * measured.at_linear_seconds,
-          measured.at_linear_rows_stand_alone ? "stand alone" : "depend on their number",
-          kernels::choose_library(measured) == kernels::ProductLibrary::onednn ? "oneDNN" : "at::linear");
+      std::printf("%s  products by %s\n", numbers.name,
+                  std::string(to_string(kernels::product_library(numbers.dtype))).c_str());
     }
     const double peak = best_product(numbers);
     for (const auto& which : kCases)

@@ -16,7 +16,7 @@
 #include "dit/model_file.h"
 #include "io/png.h"
 #include "figures/canvas.h"
-#include "pipeline/generate.h"
+#include "pipeline/session.h"
 #include "timing.h"
 
 namespace {
@@ -38,15 +38,16 @@ Drawn draw(const char* name, const dit::ModelFile& file, at::ScalarType dtype, P
   model.pack(products);
   pipeline::Request request;
   request.settings.guidance.scale = 1.5;
+  pipeline::Session session(std::move(model));
   for (int64_t i = 0; i < seeds; ++i)
-    request.images.push_back({i % model.config().num_classes, static_cast<uint64_t>(i)});
+    request.images.push_back({i % session.config().num_classes, static_cast<uint64_t>(i)});
   Drawn drawn{name, {}, 0};
   pipeline::Observer observer;
   observer.image_finished = [&](const pipeline::ImageFinished& done) {
     drawn.images.push_back(done.pixels);
     return true;
   };
-  drawn.seconds = timing::seconds([&] { pipeline::generate(model, request, observer); });
+  drawn.seconds = timing::seconds([&] { session.draw(request, observer); });
   return drawn;
 }
 
@@ -71,13 +72,13 @@ at::Tensor side_by_side(const std::vector<Drawn>& all) {
   const auto& first = all.front().images.front();
   const int64_t height = first.size(0) * kZoom, width = first.size(1) * kZoom;
   const auto columns = std::min<int64_t>(kShown, static_cast<int64_t>(all.front().images.size()));
-  pipeline::Canvas canvas(kLabel + columns * (width + kGap),
+  figures::Canvas canvas(kLabel + columns * (width + kGap),
                           static_cast<int64_t>(all.size()) * (height + kGap) - kGap);
   for (size_t row = 0; row < all.size(); ++row) {
     const auto y = static_cast<int64_t>(row) * (height + kGap);
     canvas.text(10, static_cast<double>(y + height / 2 + 5), all[row].name, {.size = 15});
     for (int64_t i = 0; i < columns; ++i)
-      canvas.draw(kLabel + i * (width + kGap), y, pipeline::resized(all[row].images[i], height, width));
+      canvas.draw(kLabel + i * (width + kGap), y, figures::resized(all[row].images[i], height, width));
   }
   return canvas.pixels();
 }

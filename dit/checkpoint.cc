@@ -66,10 +66,8 @@ void require_numbers_for(const ModelConfig& config, const std::map<std::string, 
   int64_t elements = 0;
   for (const auto& [name, tensor] : tensors) elements += tensor.numel();
   int64_t expected = count_parameters(config).total + config.tokens() * config.hidden_size;  // with pos_embed
-  // What is derived from the configuration: every block's masks, or the prior and the folded experts.
-  if (config.block_router == "tasks") expected += config.depth * config.num_timesteps * config.hidden_size;
-  if (config.routes_timesteps())
-    expected += config.num_timesteps * (config.hidden_size + config.depth * config.timestep_experts);
+  const auto* router = find_part(block_routers(), config.block_router);
+  if (router != nullptr && router->derived != nullptr) expected += router->derived(config);
   constexpr int64_t kSlack = 1 << 24;  // a few masks of a small model
   if (expected > 2 * elements + kSlack) {
     throw io::InputError(source + ": its configuration asks for " + std::to_string(expected) +

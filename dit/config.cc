@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "dit/parts.h"
+#include "dit/token_router.h"
 
 namespace switchyard::dit {
 namespace {
@@ -30,9 +31,8 @@ void require_one_of(const char* field, const std::string& value,
   require(one_of(value, known), std::string(field) + " must be " + quoted(known) + ", got \"" + value + "\"");
 }
 
-template <class Made>
-const PartKind<Made>& known_part(const char* field, std::span<const PartKind<Made>> kinds,
-                                 const std::string& name) {
+template <class Kind>
+const Kind& known_part(const char* field, std::span<const Kind> kinds, const std::string& name) {
   const auto* kind = find_part(kinds, name);
   if (kind != nullptr) return *kind;
   std::string known;
@@ -66,6 +66,21 @@ void validate_objective(const ModelConfig& c) {
 
 }  // namespace
 
+bool ModelConfig::routes_tokens() const {
+  const auto* part = find_part(feed_forwards(), feed_forward);
+  return part != nullptr && part->routes_tokens;
+}
+
+bool ModelConfig::routes_timesteps() const {
+  const auto* part = find_part(block_routers(), block_router);
+  return part != nullptr && part->routes_timesteps;
+}
+
+bool ModelConfig::integer_timesteps() const {
+  const auto* part = find_part(block_routers(), block_router);
+  return part != nullptr && part->integer_timesteps;
+}
+
 std::string family_name(std::string_view block_router, std::string_view feed_forward) {
   const auto* router = find_part(block_routers(), block_router);
   const auto* body = find_part(feed_forwards(), feed_forward);
@@ -88,6 +103,7 @@ void ModelConfig::validate() const {
   require_size("num_heads", num_heads, 1, 1024);
   require_size("num_classes", num_classes, 1, 1048576);
   require_size("num_timesteps", num_timesteps, 1, 10000);
+  known_part("token_router", token_routers(), token_router);
   body.validate(*this);
   router.validate(*this);
   require(input_size % patch_size == 0, "patch_size " + std::to_string(patch_size) +
@@ -153,7 +169,13 @@ ParameterCount count_parameters(const ModelConfig& c) {
   const auto* router = find_part(block_routers(), c.block_router);
   const auto* body = find_part(feed_forwards(), c.feed_forward);
   require(router != nullptr && body != nullptr, "unknown block_router or feed_forward");
-  const auto routed = router->count(c), fed = body->count(c);
+  ParameterCount parts;
+  for (int64_t block = 0; block < c.depth; ++block) {
+    for (const auto& part : {router->count(c, block), body->count(c, block)}) {
+      parts.total += part.total;
+      parts.activated += part.activated;
+    }
+  }
   const int64_t attention = 3 * d * d + 3 * d + d * d + d + (c.qk_norm ? 4 * c.head_size() : 0);
   const int64_t block = attention + (6 * d * d + 6 * d);
   const int64_t patch = c.patch_size * c.patch_size;
@@ -161,8 +183,7 @@ ParameterCount count_parameters(const ModelConfig& c) {
       (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
   const int64_t final_layer = (2 * d * d + 2 * d) + (d * patch * c.out_channels() + patch * c.out_channels());
   const int64_t always = embedders + final_layer + c.depth * block;
-  return {always + c.depth * (routed.total + fed.total),
-          always + c.depth * (routed.activated + fed.activated)};
+  return {always + parts.total, always + parts.activated};
 }
 
 }  // namespace switchyard::dit

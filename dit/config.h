@@ -37,6 +37,11 @@ struct ModelConfig {
   int64_t expert_hidden = 1536;
   int64_t shared_hidden = 768;
   int64_t mlp_hidden = 0;
+  // Who picks the routed experts: "top_k" (each token its own), "expert_choice" (each expert its tokens, on
+  // average experts_per_token for a token), "loss_free" (top-k with a bias per expert that balances the load).
+  std::string token_router = "top_k";
+  // Where blocks differ: one number per block, of which num_experts and expert_hidden are the largest.
+  std::vector<int64_t> block_experts, block_expert_hidden;
 
   // Block router: which part of its input a block works on, by timestep. "none", "tasks" (DTR's fixed masks),
   // "timestep_experts" (Switch-DiT's experts); the fields of the others are 0.
@@ -60,10 +65,18 @@ struct ModelConfig {
   int64_t out_channels() const { return learn_sigma ? 2 * in_channels : in_channels; }
   int64_t head_size() const { return hidden_size / num_heads; }
   int64_t null_class() const { return num_classes; }
-  bool routes_tokens() const { return feed_forward == "moe"; }
-  bool routes_timesteps() const { return block_router == "timestep_experts"; }
+
+  /// What the parts that the configuration names can do; false for unknown ones.
+  bool routes_tokens() const;
+  bool routes_timesteps() const;
   /// Such models know the timesteps 0 .. num_timesteps - 1 and nothing between them.
-  bool integer_timesteps() const { return block_router != "none"; }
+  bool integer_timesteps() const;
+
+  /// Of a block's routed experts: how many there are, and how wide.
+  int64_t experts_of(int64_t block) const { return block_experts.empty() ? num_experts : block_experts.at(block); }
+  int64_t expert_hidden_of(int64_t block) const {
+    return block_expert_hidden.empty() ? expert_hidden : block_expert_hidden.at(block);
+  }
 
   void validate() const;
   bool operator==(const ModelConfig&) const = default;
@@ -108,6 +121,9 @@ struct ModelConfig {
     visit("timestep_experts", c.timestep_experts, "experts per block that the timestep picks from");
     visit("experts_per_timestep", c.experts_per_timestep, "experts that each timestep picks");
     visit("num_timesteps", c.num_timesteps, "number of diffusion timesteps");
+    visit("token_router", c.token_router, "who picks the routed experts");
+    visit("block_experts", c.block_experts, "routed experts of each block, where they differ");
+    visit("block_expert_hidden", c.block_expert_hidden, "hidden width of each block's experts, where they differ");
   }
 };
 

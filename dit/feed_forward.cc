@@ -15,13 +15,20 @@ class Mlp : public FeedForward {
   Mlp(const ModelConfig& c, const at::TensorOptions& options)
       : fc1_(c.mlp_hidden, c.hidden_size, options), fc2_(c.hidden_size, c.mlp_hidden, options) {}
 
-  at::Tensor operator()(const at::Tensor& x, int64_t, const RoutingObserver&) const override {
+  at::Tensor operator()(const at::Tensor& x, int64_t, const RoutingControl&, const RoutingTape&) const override {
     return fc2_(fc1_.packed.defined() ? fc1_.packed.gelu(x) : at::gelu(fc1_(x), "tanh"));
   }
 
   void pack(kernels::Products products) override {
     fc1_.pack(products);
     fc2_.pack(products);
+  }
+
+  void initialize(const at::Generator& generator) override {
+    for (auto* layer : {&fc1_, &fc2_}) {
+      initialize_with(layer->weight, [&](at::Tensor& w) { xavier_uniform(w, generator); });
+      layer->bias.zero_();
+    }
   }
 
   std::vector<Parameter> parameters(const std::string& prefix) override {
@@ -43,19 +50,26 @@ void validate_mlp(const ModelConfig& c) {
                                      {"shared_hidden", c.shared_hidden}})
     require(value == 0,
             std::string(field) + " must be 0 with feed_forward \"mlp\", got " + std::to_string(value));
+  require(c.block_experts.empty() && c.block_expert_hidden.empty(),
+          "block_experts and block_expert_hidden must be empty with feed_forward \"mlp\"");
 }
 
-ParameterCount count_mlp(const ModelConfig& c) {
+ParameterCount count_mlp(const ModelConfig& c, int64_t) {
   const int64_t n = 2 * c.hidden_size * c.mlp_hidden + c.mlp_hidden + c.hidden_size;
   return {n, n};
 }
 
 constexpr std::array kFeedForwards = {
     PartKind<FeedForward>{"mlp", "", validate_mlp, count_mlp,
-                          [](const ModelConfig& c, const at::TensorOptions& options) {
+                          [](const ModelConfig& c, int64_t, const at::TensorOptions& options) {
                             return std::unique_ptr<FeedForward>(new Mlp(c, options));
                           }},
-    PartKind<FeedForward>{"moe", "moe", validate_moe, count_moe, make_moe},
+    PartKind<FeedForward>{.name = "moe",
+                          .family = "moe",
+                          .validate = validate_moe,
+                          .count = count_moe,
+                          .make = make_moe,
+                          .routes_tokens = true},
 };
 
 }  // namespace

@@ -18,6 +18,6 @@ int64_t officially_guided_channels(const ModelConfig& config);
 /// the other channels stay as predicted for each half.
 at::Tensor guided_forward(const DiffusionTransformer& model, const at::Tensor& x, const at::Tensor& t,
                           const at::Tensor& y, double scale, int64_t guided_channels,
-                          const RoutingObserver& observe = {});
+                          const RoutingTape& tape = {});
 
 }  // namespace switchyard::dit

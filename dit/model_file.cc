@@ -168,6 +168,7 @@ void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
                 const std::string& training_json, at::ScalarType dtype) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : model.state_dict()) tensors[name] = tensor.to(at::kCPU, dtype);
+  for (const auto& [name, tensor] : model.buffers()) tensors[name] = tensor->to(at::kCPU);  // as they are
   const nlohmann::json metadata = {{"version", kVersion},
                                    {"config", to_json(model.config())},
                                    {"training", nlohmann::json::parse(training_json)}};

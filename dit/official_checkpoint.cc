@@ -112,14 +112,24 @@ class Inference {
       return from_tensors({"mlp_hidden"});
     }
     c_.feed_forward = "moe";
-    c_.num_experts = need("blocks.0.moe.gate.weight", 2).size(0);
-    c_.expert_hidden = need("blocks.0.moe.experts.0.gate_proj.weight", 2).size(0);
+    if (c_.depth == 0) need("blocks.0.adaLN_modulation.1.weight", 2);
+    for (int64_t block = 0; block < c_.depth; ++block) {
+      const auto moe = "blocks." + std::to_string(block) + ".moe.";
+      c_.block_experts.push_back(need(moe + "gate.weight", 2).size(0));
+      c_.block_expert_hidden.push_back(need(moe + "experts.0.gate_proj.weight", 2).size(0));
+    }
+    c_.num_experts = std::ranges::max(c_.block_experts);
+    c_.expert_hidden = std::ranges::max(c_.block_expert_hidden);
+    const int64_t fewest = std::ranges::min(c_.block_experts);
+    for (auto* sizes : {&c_.block_experts, &c_.block_expert_hidden})  // told apart only where they differ
+      if (std::ranges::count(*sizes, sizes->front()) == c_.depth) sizes->clear();
+    if (find("blocks.0.moe.gate.e_score_correction_bias") != nullptr) c_.token_router = "loss_free";
     if (find("blocks.0.moe.shared_experts.gate_proj.weight") != nullptr)
       c_.shared_hidden = need("blocks.0.moe.shared_experts.gate_proj.weight", 2).size(0);
     from_tensors({"num_experts", "expert_hidden", "shared_hidden"});
     choose("experts_per_token", c_.experts_per_token, hints_.experts_per_token,
-           at_most(argument_integer({"num_experts_per_tok", "experts_per_token", "top_k"}), c_.num_experts),
-           std::min<int64_t>(2, c_.num_experts));
+           at_most(argument_integer({"num_experts_per_tok", "experts_per_token", "top_k"}), fewest),
+           std::min<int64_t>(2, fewest));
   }
 
   void read_router() {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <stdexcept>
 
 namespace switchyard::dit {
@@ -16,10 +17,21 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
 
 void Linear::pack(kernels::Products products) {
   packed = kernels::PackedLinear(weight.flatten(1), bias, products);
+  give_up(weight);
+}
+
+void give_up(at::Tensor& weight) { weight = at::empty_like(weight, at::kMeta); }
+
+void xavier_uniform(at::Tensor matrix, const at::Generator& generator) {
+  const double fan_out = static_cast<double>(matrix.size(0));
+  const double fan_in = static_cast<double>(matrix.numel()) / fan_out;
+  const double bound = std::sqrt(6.0 / (fan_in + fan_out));
+  matrix.uniform_(-bound, bound, generator);
 }
 
 void Part::add_state(const std::string& prefix, StateDict& state) {
   for (const auto& [name, tensor] : parameters(prefix)) state[name] = tensor->detach();
+  for (const auto& [name, tensor] : buffers(prefix)) state[name] = *tensor;
 }
 
 void Part::add_derived_state(const std::string&, StateDict&) const {}

@@ -95,6 +95,12 @@ ModelConfig tiny() {
   return config;
 }
 
+ModelConfig tiny_routed_by(std::string router) {
+  auto config = tiny();
+  config.token_router = std::move(router);
+  return config;
+}
+
 // The combination that nobody has published: timesteps pick what a block works on, tokens who works on it.
 ModelConfig tiny_switch() {
   auto config = tiny();
@@ -118,6 +124,8 @@ constexpr std::array kPresets = {
     Preset{"solids/8", [] { return solids(8); }},
     Preset{"tiny", tiny},
     Preset{"tiny-switch-dit-moe", tiny_switch},
+    Preset{"tiny-expert-choice", [] { return tiny_routed_by("expert_choice"); }},
+    Preset{"tiny-loss-free", [] { return tiny_routed_by("loss_free"); }},
     Preset{"dit-s/2", [] { return dense(kS, 2); }},
     Preset{"dit-s/4", [] { return dense(kS, 4); }},
     Preset{"dit-s/8", [] { return dense(kS, 8); }},

@@ -1,5 +1,5 @@
-// The model's forward on a GPU as one launch: recorded once per number of images, then replayed (a CUDA
-// graph).
+// The model's forward on a GPU as one launch: recorded once per number of images and kind of watching, then
+// replayed (a CUDA graph).
 //
 // It gives what forward() gives, bit for bit, and is forward() itself wherever a recording is impossible: on
 // the CPU, in a build without libtorch's CUDA libraries, for models that wait for the GPU (token experts in
@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <tuple>
 
 #include "dit/transformer.h"
 
@@ -21,18 +22,22 @@ class ReplayedForward {
   /// The model must outlive it, stay packed as it is, and not be trained meanwhile.
   explicit ReplayedForward(const DiffusionTransformer& model) : model_(&model) {}
 
-  /// As DiffusionTransformer::forward, without gradient. The first call with so many images takes four times
-  /// as long and waits for the GPU.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y);
+  /// As DiffusionTransformer::forward, without gradient. The first call with so many images, k and the same
+  /// tensors of control and tape defined takes four times as long and waits for the GPU; later ones copy
+  /// control and tape to and from the recording's own, and stay one launch.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
+                        const RoutingControl& control = {}, const RoutingTape& tape = {}, const Stop& stop = {});
 
   /// Whether calls with so many images have been recorded.
   bool replays(int64_t images) const;
 
  private:
   struct Recording;
+  // Images, experts per token, and which tensors of control and tape are defined, as bits.
+  using Key = std::tuple<int64_t, int64_t, unsigned>;
 
   const DiffusionTransformer* model_;
-  std::map<int64_t, std::shared_ptr<Recording>> recordings_;  // by number of images; null: tried in vain
+  std::map<Key, std::shared_ptr<Recording>> recordings_;  // null: tried in vain
 };
 
 }  // namespace switchyard::dit

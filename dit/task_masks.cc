@@ -67,14 +67,15 @@ class TaskMasks : public BlockRouter {
                               c.task_alpha)
                      .to(options.device(), c10::typeMetaToScalarType(options.dtype()))) {}
 
-  at::Tensor mask(const at::Tensor& x, const TimestepInput& time, int64_t,
-                  const RoutingObserver&) const override {
+  at::Tensor mask(const at::Tensor& x, const TimestepInput& time, int64_t, const RoutingControl&,
+                  const RoutingTape&) const override {
     return windows_.index_select(0, time.index).to(x.scalar_type()).unsqueeze(1);  // [N, 1, D]
   }
 
   void pack(const at::Tensor&) override {}
   std::optional<kernels::Routing> route(const at::Tensor&) const override { return std::nullopt; }
   std::vector<Parameter> parameters(const std::string&) override { return {}; }
+  void initialize(const at::Generator&) override {}
 
   void add_derived_state(const std::string& prefix, StateDict& state) const override {
     state[prefix + "_unit_mapping"] = windows_.to(at::kFloat);
@@ -93,7 +94,10 @@ void validate_task_masks(const ModelConfig& c) {
           "task_beta must be in (0, 1] and leave at least one channel, got " + std::to_string(c.task_beta));
 }
 
-std::unique_ptr<BlockRouter> make_task_masks(const ModelConfig& config, const at::TensorOptions& options) {
+int64_t derived_task_masks(const ModelConfig& c) { return c.depth * c.num_timesteps * c.hidden_size; }
+
+std::unique_ptr<BlockRouter> make_task_masks(const ModelConfig& config, int64_t,
+                                             const at::TensorOptions& options) {
   return std::make_unique<TaskMasks>(config, options);
 }
 

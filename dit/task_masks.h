@@ -25,6 +25,8 @@ std::optional<TaskWindows> fit_task_windows(const at::Tensor& windows);
 
 /// The router that multiplies by them.
 void validate_task_masks(const ModelConfig& config);
-std::unique_ptr<BlockRouter> make_task_masks(const ModelConfig& config, const at::TensorOptions& options);
+int64_t derived_task_masks(const ModelConfig& config);
+std::unique_ptr<BlockRouter> make_task_masks(const ModelConfig& config, int64_t block,
+                                             const at::TensorOptions& options);
 
 }  // namespace switchyard::dit

@@ -15,8 +15,9 @@ namespace switchyard::dit {
 at::Tensor prior_windows(const ModelConfig& config);
 
 void validate_timestep_experts(const ModelConfig& config);
-ParameterCount count_timestep_experts(const ModelConfig& config);
-std::unique_ptr<BlockRouter> make_timestep_experts(const ModelConfig& config,
+ParameterCount count_timestep_experts(const ModelConfig& config, int64_t block);
+int64_t derived_timestep_experts(const ModelConfig& config);
+std::unique_ptr<BlockRouter> make_timestep_experts(const ModelConfig& config, int64_t block,
                                                    const at::TensorOptions& options);
 
 }  // namespace switchyard::dit

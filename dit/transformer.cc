@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 #include "dit/embedding.h"
-#include "dit/timestep_experts.h"
 #include "kernels/activation/activation.h"
 #include "kernels/attention/attention.h"
 #include "kernels/experts/expert_mask.h"
@@ -19,9 +18,6 @@ namespace {
 // The q/k norms of the official code have the blocks' eps, not torch.nn.LayerNorm's default of 1e-5: the
 // reference gradients tell (3e-7 off with this, 2e-5 with that).
 constexpr double kQkNormEps = kernels::kLayerNormEps;
-
-std::string block_prefix(int64_t layer) { return "blocks." + std::to_string(layer) + "."; }
-std::string router_prefix(int64_t layer) { return "routers." + std::to_string(layer) + "."; }
 
 // t [N] as indices 0 .. count - 1, on the host: it is read there, which on a GPU would mean to wait for it.
 std::vector<int64_t> integer_timesteps(const at::Tensor& t, const ModelConfig& config) {
@@ -69,8 +65,9 @@ DiffusionTransformer::DiffusionTransformer(ModelConfig config, at::TensorOptions
       for (auto* norm : {&a.q_norm_weight, &a.q_norm_bias, &a.k_norm_weight, &a.k_norm_bias})
         *norm = tensor({c.head_size()});
     }
-    block.feed_forward = make_feed_forward(c, options);
-    block.router = make_router(c, options);
+    const auto layer = static_cast<int64_t>(&block - blocks_.data());
+    block.feed_forward = make_feed_forward(c, layer, options);
+    block.router = make_router(c, layer, options);
   }
   final_adaln_ = linear(2 * d, d);
   final_linear_ = linear(patch * c.out_channels(), d);
@@ -117,12 +114,43 @@ Condition DiffusionTransformer::condition(const at::Tensor& t, const at::Tensor&
 }
 
 at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
-                                         const RoutingObserver& observe) const {
-  return forward(x, condition(t, y), observe);
+                                         const RoutingControl& control, const RoutingTape& tape,
+                                         const Stop& stop) const {
+  return forward(x, condition(t, y), control, tape, stop);
 }
 
 at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const Condition& condition,
-                                         const RoutingObserver& observe) const {
+                                         const RoutingControl& control, const RoutingTape& tape,
+                                         const Stop& stop) const {
+  auto tokens = embed(x, condition);
+  for (int64_t layer = 0; layer < config_.depth; ++layer) {
+    if (stop && stop()) throw Stopped();
+    tokens = run_block(tokens, condition, layer, control, tape);
+  }
+  return output(tokens, condition);
+}
+
+std::vector<std::optional<int64_t>> DiffusionTransformer::first_not_finite(const at::Tensor& x,
+                                                                           const Condition& condition,
+                                                                           const RoutingControl& control) const {
+  std::vector<std::optional<int64_t>> first(x.size(0));
+  const auto look = [&](const at::Tensor& numbers, int64_t layer) {
+    const auto finite = at::isfinite(numbers).flatten(1).all(1).cpu();
+    for (size_t n = 0; n < first.size(); ++n) {
+      if (!first[n] && !finite.const_data_ptr<bool>()[n]) first[n] = layer;
+    }
+  };
+  auto tokens = embed(x, condition);
+  look(tokens, -1);
+  for (int64_t layer = 0; layer < config_.depth; ++layer) {
+    tokens = run_block(tokens, condition, layer, control, {});
+    look(tokens, layer);
+  }
+  look(output(tokens, condition), config_.depth);
+  return first;
+}
+
+at::Tensor DiffusionTransformer::embed(const at::Tensor& x, const Condition& condition) const {
   const auto& c = config_;
   TORCH_CHECK(
       x.dim() == 4 && x.size(1) == c.in_channels && x.size(2) == c.input_size && x.size(3) == c.input_size,
@@ -131,33 +159,33 @@ at::Tensor DiffusionTransformer::forward(const at::Tensor& x, const Condition& c
   TORCH_CHECK(x.size(0) == condition.size(), "forward: ", x.size(0), " images, but times and classes of ",
               condition.size());
   const auto dtype = label_table_.scalar_type();
-
-  auto tokens = x_embedder_(patchify(x.to(dtype), c.patch_size)) + pos_embed_.to(dtype);  // [N, T, D]
-  for (int64_t layer = 0; layer < c.depth; ++layer) {
-    const auto& block = blocks_[layer];
-    const auto& modulation = condition.blocks[layer];
-    if (block.router == nullptr) {
-      tokens = run_block(block, tokens, modulation, layer, observe);
-    } else {
-      const auto [through, around] =
-          kernels::split_by_mask(tokens, block.router->mask(tokens, condition.time, layer, observe));
-      tokens = run_block(block, through, modulation, layer, observe) + around;
-    }
-  }
-
-  const auto m = condition.last.chunk(2, 1);
-  const auto out = final_linear_(kernels::modulated_layer_norm(tokens, m[0], m[1]));  // [N, T, p p C]
-  return unpatchify(out.to(at::kFloat), c.patch_size, c.out_channels());
+  return x_embedder_(patchify(x.to(dtype), c.patch_size)) + pos_embed_.to(dtype);  // [N, T, D]
 }
 
-at::Tensor DiffusionTransformer::run_block(const Block& block, const at::Tensor& x,
-                                           const at::Tensor& modulation, int64_t layer,
-                                           const RoutingObserver& observe) const {
+at::Tensor DiffusionTransformer::run_block(const at::Tensor& x, const Condition& condition, int64_t layer,
+                                           const RoutingControl& control, const RoutingTape& tape) const {
+  const auto& block = blocks_[layer];
+  const auto& modulation = condition.blocks[layer];
+  if (block.router == nullptr) return through(block, x, modulation, layer, control, tape);
+  const auto [task, around] =
+      kernels::split_by_mask(x, block.router->mask(x, condition.time, layer, control, tape));
+  return through(block, task, modulation, layer, control, tape) + around;
+}
+
+at::Tensor DiffusionTransformer::through(const Block& block, const at::Tensor& x, const at::Tensor& modulation,
+                                         int64_t layer, const RoutingControl& control,
+                                         const RoutingTape& tape) const {
   const auto m = modulation.chunk(6, 1);  // 6 x [N, D]
   const auto y =
       kernels::gated_residual(x, m[2], attend(block.attention, kernels::modulated_layer_norm(x, m[0], m[1])));
   return kernels::gated_residual(
-      y, m[5], (*block.feed_forward)(kernels::modulated_layer_norm(y, m[3], m[4]), layer, observe));
+      y, m[5], (*block.feed_forward)(kernels::modulated_layer_norm(y, m[3], m[4]), layer, control, tape));
+}
+
+at::Tensor DiffusionTransformer::output(const at::Tensor& tokens, const Condition& condition) const {
+  const auto m = condition.last.chunk(2, 1);
+  const auto out = final_linear_(kernels::modulated_layer_norm(tokens, m[0], m[1]));  // [N, T, p p C]
+  return unpatchify(out.to(at::kFloat), config_.patch_size, config_.out_channels());
 }
 
 at::Tensor DiffusionTransformer::attend(const Attention& attention, const at::Tensor& x) const {
@@ -181,96 +209,26 @@ std::vector<kernels::Routing> DiffusionTransformer::timestep_routing() const {
   return layers;
 }
 
-void DiffusionTransformer::pack(kernels::Products products, Weights plain) {
+void DiffusionTransformer::pack(kernels::Products products) {
   if (products == kernels::Products::int8 && !(device().is_cpu() && kernels::has_int8_products())) {
     throw std::invalid_argument(
         "int8 products need a CPU with AVX512-VNNI and AVX512-BF16, and a model that is on it");
   }
-  const auto done_with = [&](at::Tensor& weight) {
-    if (plain == Weights::drop) weight = at::empty_like(weight, at::kMeta);
-  };
-  const auto pack_linear = [&](Linear& layer, kernels::Products of_layer = kernels::Products::in_dtype) {
-    layer.pack(of_layer);
-    done_with(layer.weight);
-  };
   products_ = products;
-  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_})
-    pack_linear(*layer);
   const at::NoGradGuard no_grad;
   at::Tensor embeddings;
+  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_}) layer->pack();
   if (config_.integer_timesteps()) {
     const auto all = at::arange(config_.num_timesteps, label_table_.options().dtype(at::kLong));
     embeddings = embed_timesteps(all, label_table_.scalar_type());
   }
   for (auto& block : blocks_) {
-    pack_linear(block.adaln);
-    for (auto* layer : {&block.attention.qkv, &block.attention.proj}) pack_linear(*layer, products);
+    block.adaln.pack();
+    block.attention.qkv.pack(products);
+    block.attention.proj.pack(products);
     block.feed_forward->pack(products);
-    for (const auto& parameter : block.feed_forward->parameters("")) done_with(*parameter.tensor);
     if (block.router) block.router->pack(embeddings);
   }
-}
-
-// Visits, in a fixed order, the tensors of this class by name and the parts by prefix.
-template <class OnTensor, class OnPart>
-void DiffusionTransformer::visit(OnTensor on_tensor, OnPart on_part) {
-  const auto on_linear = [&](const std::string& name, Linear& layer) {
-    on_tensor(name + ".weight", layer.weight);
-    on_tensor(name + ".bias", layer.bias);
-  };
-  on_linear("x_embedder.proj", x_embedder_);
-  on_linear("t_embedder.mlp.0", t_mlp_in_);
-  on_linear("t_embedder.mlp.2", t_mlp_out_);
-  on_tensor("y_embedder.embedding_table.weight", label_table_);
-  for (int64_t i = 0; i < config_.depth; ++i) {
-    auto& block = blocks_[i];
-    auto& a = block.attention;
-    const auto prefix = block_prefix(i);
-    on_linear(prefix + "adaLN_modulation.1", block.adaln);
-    on_linear(prefix + "attn.qkv", a.qkv);
-    on_linear(prefix + "attn.proj", a.proj);
-    if (config_.qk_norm) {
-      on_tensor(prefix + "attn.q_norm.weight", a.q_norm_weight);
-      on_tensor(prefix + "attn.q_norm.bias", a.q_norm_bias);
-      on_tensor(prefix + "attn.k_norm.weight", a.k_norm_weight);
-      on_tensor(prefix + "attn.k_norm.bias", a.k_norm_bias);
-    }
-    on_part(prefix, *block.feed_forward);
-    if (block.router) on_part(router_prefix(i), *block.router);
-  }
-  on_linear("final_layer.adaLN_modulation.1", final_adaln_);
-  on_linear("final_layer.linear", final_linear_);
-}
-
-std::vector<Parameter> DiffusionTransformer::parameters() {
-  std::vector<Parameter> all;
-  visit(
-      [&](std::string name, at::Tensor& tensor) {
-        all.push_back({std::move(name), &tensor});
-      },
-      [&](const std::string& prefix, Part& part) {
-        for (auto& parameter : part.parameters(prefix)) all.push_back(std::move(parameter));
-      });
-  return all;
-}
-
-StateDict DiffusionTransformer::state_dict() {
-  StateDict state{{"pos_embed", pos_embed_}};
-  visit([&](const std::string& name, at::Tensor& tensor) { state[name] = tensor.detach(); },
-        [&](const std::string& prefix, Part& part) { part.add_state(prefix, state); });
-  return state;
-}
-
-StateDict DiffusionTransformer::derived_state() const {
-  StateDict state;
-  for (int64_t i = 0; i < config_.depth; ++i) {
-    if (blocks_[i].router) blocks_[i].router->add_derived_state(router_prefix(i), state);
-  }
-  if (config_.routes_timesteps()) {
-    state["full_time"] = at::arange(config_.num_timesteps, at::kLong);
-    state["prior._unit_mapping"] = prior_windows(config_);
-  }
-  return state;
 }
 
 }  // namespace switchyard::dit

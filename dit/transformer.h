@@ -10,12 +10,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <exception>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dit/config.h"
 #include "dit/parts.h"
-#include "dit/routing_observer.h"
+#include "dit/routing_control.h"
+#include "dit/routing_tape.h"
 
 namespace switchyard::dit {
 
@@ -43,7 +47,12 @@ struct Condition {
   Condition select(const std::vector<int64_t>& rows) const;  // any rows, in any order
 };
 
-enum class Weights { keep, drop };
+/// Looked at before every block: true ends the forward with Stopped.
+using Stop = std::function<bool()>;
+
+struct Stopped : std::exception {
+  const char* what() const noexcept override { return "the forward was stopped"; }
+};
 
 class DiffusionTransformer {
  public:
@@ -65,31 +74,46 @@ class DiffusionTransformer {
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
   /// y is on the model's device; t may be on the CPU whatever that is. Models with integer_timesteps() look
   /// at t on the host: they wait for a GPU when it lies there.
+  /// `control` and `tape` are for these N images; see their headers. Neither is free to change a pixel that it
+  /// does not speak of: an empty control and any tape give the bits of a forward without them.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y,
-                     const RoutingObserver& observe = {}) const;
+                     const RoutingControl& control = {}, const RoutingTape& tape = {},
+                     const Stop& stop = {}) const;
 
   /// The same in two parts, of which the first can be had once for many images and steps. They throw
   /// c10::Error for shapes that do not go together.
   Condition condition(const at::Tensor& t, const at::Tensor& y) const;
-  at::Tensor forward(const at::Tensor& x, const Condition& condition,
-                     const RoutingObserver& observe = {}) const;
+  at::Tensor forward(const at::Tensor& x, const Condition& condition, const RoutingControl& control = {},
+                     const RoutingTape& tape = {}, const Stop& stop = {}) const;
+
+  /// For an answer that is not finite: the block after which an image's tokens were not finite first, depth()
+  /// of the output layer, -1 of the patch embedding; nothing where every number is finite.
+  std::vector<std::optional<int64_t>> first_not_finite(const at::Tensor& x, const Condition& condition,
+                                                       const RoutingControl& control = {}) const;
 
   /// What the block routers choose at each of the num_timesteps timesteps, one entry per block; empty for
   /// models that do not route timesteps. Probabilities [num_timesteps, timestep_experts] fp32.
   std::vector<kernels::Routing> timestep_routing() const;
 
-  /// Brings the weights into their fast form for inference. Call again after changing a parameter.
+  /// Brings the weights into their fast form for inference and gives up the plain form of what was packed, layer
+  /// by layer, so that there are never two of a model: its parameters then have shapes alone (device Meta).
   /// `products` is for the layers that every token passes through: qkv, attention output, feed-forward and
   /// its experts. Throws std::invalid_argument where int8 is not to be had.
-  /// With Weights::drop the plain form of what was packed is given up, layer by layer: the model needs half
-  /// the memory, its dropped parameters have shapes alone (device Meta), and it cannot be packed again.
-  void pack(kernels::Products products = kernels::Products::in_dtype, Weights plain = Weights::keep);
+  void pack(kernels::Products products = kernels::Products::in_dtype);
+
+  bool packed() const { return x_embedder_.packed.defined(); }
 
   /// What pack() was last told.
   kernels::Products products() const { return products_; }
 
   /// What training moves, in a fixed order.
   std::vector<Parameter> parameters();
+
+  /// Beside them, what no gradient moves (fp32): what balances the load of routers that keep a bias for it.
+  std::vector<Parameter> buffers();
+
+  /// After a training step: choices[block] [E], how many tokens chose each expert of the block.
+  void balance(const std::vector<at::Tensor>& choices);
 
   /// Every tensor that a checkpoint has to hold, by its official name, as a view: writing into it changes the
   /// model.
@@ -106,8 +130,12 @@ class DiffusionTransformer {
   void visit(OnTensor on_tensor, OnPart on_part);
   at::Tensor embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const;
   at::Tensor attend(const Attention& attention, const at::Tensor& x) const;
-  at::Tensor run_block(const Block& block, const at::Tensor& x, const at::Tensor& modulation, int64_t layer,
-                       const RoutingObserver& observe) const;
+  at::Tensor embed(const at::Tensor& x, const Condition& condition) const;
+  at::Tensor run_block(const at::Tensor& x, const Condition& condition, int64_t layer,
+                       const RoutingControl& control, const RoutingTape& tape) const;
+  at::Tensor through(const Block& block, const at::Tensor& x, const at::Tensor& modulation, int64_t layer,
+                     const RoutingControl& control, const RoutingTape& tape) const;
+  at::Tensor output(const at::Tensor& tokens, const Condition& condition) const;
 
   ModelConfig config_;
   kernels::Products products_ = kernels::Products::in_dtype;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "figures/canvas.h"
+#include "pipeline/routing_facts.h"
 
 namespace switchyard::figures {
 namespace {
@@ -62,21 +63,6 @@ void require_recorded(const pipeline::RoutingRecord& record) {
   if (!record.evaluated.select(2, 0).any().item<bool>()) {
     throw std::invalid_argument("routing picture: no routing was recorded");
   }
-}
-
-// [S, L, E] fp32: of the choices at a step in a layer, the part that fell on each expert; -1 where nothing
-// was recorded.
-at::Tensor shares(const pipeline::RoutingRecord& record) {
-  const auto steps = record.steps(), layers = record.layers(), experts = record.num_experts();
-  auto counts = at::zeros({steps, layers, experts});
-  for (int64_t step = 0; step < steps; ++step) {
-    const auto chosen = record.experts.select(1, step).select(2, 0);  // [images, L, T, k], with the class
-    const auto known = chosen.index({record.evaluated.select(1, step).select(1, 0)}).to(at::kLong);
-    const auto bins = known + experts * at::arange(layers).view({1, layers, 1, 1});
-    counts[step].copy_(at::bincount(bins.flatten(), {}, layers * experts).view({layers, experts}));
-  }
-  const auto total = counts.sum(2, true);
-  return at::where(total > 0, counts / total, -1.0);
 }
 
 // Where t lies on an axis of equally wide steps, 0 .. 1.
@@ -147,8 +133,7 @@ at::Tensor winners_tile(const at::Tensor& image, const at::Tensor& winners, int6
   const auto colors = at::tensor(table).view({experts + 1, 3});
   const auto side = std::lround(std::sqrt(static_cast<double>(winners.numel())));
   const auto patch = (at::arange(kTile, at::kLong) * side).floor_divide(kTile);
-  const auto index =
-      at::where(winners.to(at::kLong) == (experts < 256 ? 255 : -1), experts, winners.to(at::kLong));
+  const auto index = at::where(winners.lt(0), experts, winners);
   const auto tint = colors.index({index.view({side, side}).index_select(0, patch).index_select(1, patch)});
   const auto grey = resized(image, kTile, kTile).to(at::kFloat).mean(2, true);
   const auto darkest = grey.min(), range = (grey.max() - darkest).clamp_min(1.0);
@@ -191,16 +176,6 @@ std::vector<int64_t> pick_images(const pipeline::RoutingRecord& record, int64_t 
   return picked;
 }
 
-// At most `count` layers, those in which the image's patches change their first choice most often, in order.
-std::vector<int64_t> liveliest_layers(const at::Tensor& winners /* [S, L, T] */, int64_t count) {
-  const auto changes = (winners.slice(0, 1) != winners.slice(0, 0, -1)).sum(at::IntArrayRef{0, 2});  // [L]
-  const auto order = changes.argsort(/*stable=*/true, 0, /*descending=*/true).slice(0, 0, count);
-  std::vector<int64_t> layers(order.const_data_ptr<int64_t>(),
-                              order.const_data_ptr<int64_t>() + order.numel());
-  std::sort(layers.begin(), layers.end());
-  return layers;
-}
-
 int64_t tile_x(int64_t column) { return kMargin + column * (kTile + kTileGap); }
 
 }  // namespace
@@ -208,7 +183,7 @@ int64_t tile_x(int64_t column) { return kMargin + column * (kTile + kTileGap); }
 at::Tensor expert_map_picture(const pipeline::RoutingRecord& record) {
   require_recorded(record);
   const auto& c = record.config();
-  const auto share = shares(record);
+  const auto share = pipeline::shares(record);
   const int64_t layers = record.layers(), experts = record.num_experts();
   const bool tokens = record.router() == pipeline::Router::tokens;
   const double uniform = 1.0 / static_cast<double>(experts);
@@ -232,7 +207,7 @@ at::Tensor expert_map_picture(const pipeline::RoutingRecord& record) {
               c10::str("Share of the choices in a layer, over ", counted(record.steps(), "step")), kHeading);
   canvas.text(kMargin, 140,
               tokens ? c10::str("mean over ", counted(record.images(), "image"), " of ",
-                                counted(c.tokens(), "patch", "es"), "; every patch chooses ",
+                                counted(c.tokens(), "patch", "es"), "; every patch ", record.experts.size(-1) > c.experts_per_token ? "has, on average, " : "chooses ",
                                 c.experts_per_token, " of ", counted(experts, "expert"))
                      : c10::str("every timestep chooses ", c.experts_per_timestep, " of ",
                                 counted(experts, "expert"), ", for all patches of an image together"),
@@ -254,7 +229,7 @@ at::Tensor winners_picture(const pipeline::RoutingRecord& record, const std::vec
         c10::str("winners picture: expected the ", record.images(), " recorded images, got ", images.size()));
   }
   const int64_t experts = record.num_experts();
-  const auto winners = record.experts.select(3, 0).select(-1, 0);  // [images, S, L, T]
+  const auto winners = pipeline::winners(record);  // [images, S, L, T]
   const auto* times = record.times.const_data_ptr<double>();
   const auto shown = pick_images(record, 3);
   const auto layers = spread(record.layers(), kTiles - 1);
@@ -262,7 +237,7 @@ at::Tensor winners_picture(const pipeline::RoutingRecord& record, const std::vec
       std::partition_point(times, times + record.steps() - 1, [](double t) { return t > 0.501; }) - times;
   const auto steps = spread(record.steps(), kTiles);
   const auto followed = shown[shown.size() / 2];
-  const auto lively = liveliest_layers(winners[followed], 2);
+  const auto lively = pipeline::liveliest_layers(winners[followed], 2);
 
   const int64_t legend = 100, first = legend + draw_experts(nullptr, 0, experts) + 66;
   const int64_t second = first + static_cast<int64_t>(shown.size()) * (kTile + kTileGap) + 74;

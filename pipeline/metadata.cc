@@ -212,9 +212,9 @@ Settings read_settings(const Fields& fields, int64_t version) {
 }  // namespace
 
 io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
-                           const Image& image) {
+                           const Image& image, const RoutingRecipe& recipe) {
   const auto name = class_name(config, image.label);
-  const Json json = {
+  Json json = {
       {"version", kVersion},
       {"model",
        {{"name", model.model_name},
@@ -233,6 +233,7 @@ io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& conf
       {"seed", image.seed},
       {"settings", settings_json(settings)},
   };
+  if (!recipe.empty()) json["recipe"] = to_json(recipe, config);
   return {{"parameters", parameters(model, config, settings, image, name)}, {kKeyword, json.dump()}};
 }
 
@@ -267,6 +268,7 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
       stored.model.decoder_hash = decoder.text("hash");
     }
   }
+  if (json.contains("recipe")) stored.recipe = json["recipe"];
   if (stored.model.dtype != "float32" && stored.model.dtype != "bfloat16" && stored.model.dtype != "int8") {
     fields.wrong("dtype", "\"float32\", \"bfloat16\" or \"int8\"");
   }

@@ -5,18 +5,20 @@
 // ..."). "switchyard" is ours, one line of JSON that holds everything that decides the pixels:
 //   {"version": 2, "model": {"name", "hash", "weights", "objective", "experts_per_token", "num_heads"},
 //    "decoder": {"name", "hash"} or null, "image_size", "dtype", "class", "class_name", "seed",
-//    "settings": {every field of pipeline::Settings by its name; an infinite number is null}}
+//    "settings": {every field of pipeline::Settings by its name; an infinite number is null},
+//    "recipe": the routing recipe as far as it speaks of this image; left out where there is none}
 // Version 1, which had fewer settings, is read as well: the others were at their defaults.
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 
 #include "dit/config.h"
 #include "io/png.h"
-#include "pipeline/generate.h"
+#include "pipeline/request.h"
 
 namespace switchyard::pipeline {
 
@@ -43,12 +45,13 @@ struct StoredImage {
   Image image;
   std::string class_name;  // empty if the model names no classes
   Settings settings;
+  nlohmann::ordered_json recipe = nlohmann::ordered_json::array();  // for recipe_from_json()
 };
 
-/// The text entries for io::write_png, "parameters" first. Throws std::invalid_argument for a label outside
-/// the model's.
+/// The text entries for io::write_png, "parameters" first; `recipe` as recipe_of_image() has it. Throws
+/// std::invalid_argument for a label outside the model's.
 io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
-                           const Image& image);
+                           const Image& image, const RoutingRecipe& recipe = {});
 
 /// The way back, exact to the last bit of every number; only our own entry is read. Throws io::InputError
 /// naming `source` and what is wrong: no such entry, not JSON, another version, a field missing, of the wrong

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "dit/token_router.h"
 #include "io/npz.h"
 #include "sampler/schedule.h"
 
@@ -28,7 +29,10 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
                                 " to experts: there is nothing to record");
   }
   const int64_t tokens = router == Router::tokens ? config.tokens() : 1;
-  const int64_t k = router == Router::tokens ? config.experts_per_token : config.experts_per_timestep;
+  const auto* kind = dit::find_part(dit::token_routers(), config.token_router);
+  const int64_t k = router == Router::timesteps ? config.experts_per_timestep
+                    : kind->ragged              ? config.num_experts
+                                                : config.experts_per_token;
   const auto images = static_cast<int64_t>(request.images.size());
   const sampler::Schedule schedule(config.schedule);
   std::vector<double> grid;
@@ -46,7 +50,7 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
                                          " GiB, more than the limit of 4 GiB: record fewer images or steps"));
   }
   const std::array<int64_t, 6> shape = {images, steps, config.depth, 2, tokens, k};
-  experts = at::full(shape, dtype == at::kByte ? 255 : -1, dtype);
+  experts = at::full(shape, no_expert(), dtype);
   gate_weights = at::zeros(shape, at::kHalf);
   evaluated = at::zeros({images, steps, 2}, at::kBool);
   times = at::tensor(grid, at::kDouble);
@@ -62,24 +66,23 @@ int64_t RoutingRecord::num_experts() const {
   return router_ == Router::tokens ? config_.num_experts : config_.timestep_experts;
 }
 
-void RoutingRecord::add(const LayerRouting& routing) {
-  if (routing.evaluation > 0 || routing.router != router_) return;
-  const int64_t half = routing.conditional ? 0 : 1;
+void RoutingRecord::add(const StepRouting& routing) {
+  const auto& weights = routing.of(router_).gate_weights;  // [layers, images, T, E]
+  if (routing.evaluation > 0 || !weights.defined()) return;
+  const int64_t half = routing.conditional ? 0 : 1, k = experts.size(-1);
   const auto place = [&](const at::Tensor& tensor) {  // [images of the batch, ...]
     return tensor.narrow(0, routing.first_image, routing.images).select(1, routing.step);
   };
-  // The weaker model of autoguidance makes fewer choices than there is room for.
-  const auto put = [&](const at::Tensor& tensor, const at::Tensor& choices) {
-    place(tensor).select(1, routing.layer).select(1, half).narrow(-1, 0, choices.size(-1)).copy_(choices);
-  };
-  put(experts, routing.experts);
-  put(gate_weights, routing.gate_weights);
-  // A pass that was cancelled half way does not count.
-  if (routing.layer == layers() - 1) place(evaluated).select(1, half).fill_(true);
+  const auto sorted = at::sort(weights, /*stable=*/true, /*dim=*/-1, /*descending=*/true);
+  const auto strongest = std::get<0>(sorted).narrow(-1, 0, k).transpose(0, 1);  // [images, layers, T, k]
+  const auto chosen = std::get<1>(sorted).narrow(-1, 0, k).transpose(0, 1);
+  place(gate_weights).select(2, half).copy_(strongest);
+  place(experts).select(2, half).copy_(at::where(strongest > 0, chosen, no_expert()));
+  place(evaluated).select(1, half).fill_(true);
 }
 
-std::function<bool(const LayerRouting&)> RoutingRecord::recorder() {
-  return [this](const LayerRouting& routing) {
+std::function<bool(const StepRouting&)> RoutingRecord::recorder() {
+  return [this](const StepRouting& routing) {
     add(routing);
     return true;
   };

@@ -9,14 +9,15 @@
 #include <functional>
 
 #include "dit/config.h"
-#include "pipeline/generate.h"
+#include "pipeline/events.h"
+#include "pipeline/request.h"
 
 namespace switchyard::pipeline {
 
-/// Filled while generate() runs:
-///   RoutingRecord record(model.config(), request);
+/// Filled while a session draws:
+///   RoutingRecord record(session.config(), request);
 ///   observer.routing = record.recorder();
-///   generate(model, request, observer);
+///   session.draw(request, observer);
 /// Of solvers that evaluate the model twice in a step, the first evaluation is kept: the one at times[step].
 /// Takes 3 bytes per choice (4 above 255 experts): images * steps * layers * 2 * T * k * 3; one image of the
 /// embedded model takes 0.5 MB at 25 steps, of DiT-MoE S/2 at 256x256 2 MB at 50 steps. Allocated at once;
@@ -30,24 +31,24 @@ class RoutingRecord {
   RoutingRecord(const dit::ModelConfig& config, const Request& request);
 
   /// Writes one event down, if it is of this record's router and of the first evaluation in its step.
-  void add(const LayerRouting& routing);
+  void add(const StepRouting& routing);
 
-  /// add() for Observer::routing. Refers to this record, which has to outlive the call of generate(). Always
-  /// answers "go on".
-  std::function<bool(const LayerRouting&)> recorder();
+  /// add() for Observer::routing. Refers to this record, which has to outlive the drawing. Always answers "go on".
+  std::function<bool(const StepRouting&)> recorder();
 
   const dit::ModelConfig& config() const { return config_; }
   Router router() const { return router_; }
-  int64_t num_experts() const;  // per layer
+  int64_t num_experts() const;  // per layer, the most of any
   int64_t images() const { return experts.size(0); }
   int64_t steps() const { return experts.size(1); }
   int64_t layers() const { return experts.size(2); }
+  int64_t no_expert() const { return num_experts() < 256 ? 255 : -1; }  // in `experts`
 
-  // Halves: 0 with the class, 1 without (the unconditional half of guidance). Choices: k of them, the
-  // strongest first.
-  at::Tensor experts;       // [images, steps, layers, 2, T, k] (T is 1 for timesteps) uint8, 255 where not
-                            // evaluated; int16 and -1 above 255 experts
-  at::Tensor gate_weights;  // the same shape, fp16; 0 where not evaluated
+  // Halves: 0 with the class, 1 without (the unconditional half of guidance). Choices: the strongest first, k of
+  // them; of routers that give tokens any number of experts (expert choice), room for all.
+  at::Tensor experts;       // [images, steps, layers, 2, T, k] (T is 1 for timesteps) uint8, 255 where there is
+                            // none or it was not evaluated; int16 and -1 above 255 experts
+  at::Tensor gate_weights;  // the same shape, fp16; 0 where there is no expert
   at::Tensor evaluated;     // [images, steps, 2] bool: false where guidance was off, or cancelled before
   at::Tensor times;   // [steps] fp64: where each step begins, 1 (noise) falling towards 0: t of a rectified
                       // flow, in general sampler::Schedule::noise_fraction

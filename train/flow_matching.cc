@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "dit/timestep_experts.h"
+#include "dit/token_router.h"
 #include "train/diffusion_objective.h"
 #include "train/noise.h"
 #include "train/prior_loss.h"
@@ -21,28 +22,27 @@ namespace {
 
 // What the routers of one forward did, as far as the losses ask.
 struct Routed {
-  at::Tensor balance;  // sum over the layers; undefined where no tokens are routed
-  std::vector<at::Tensor> timestep_probabilities;           // per layer [N, E]
-  std::vector<at::Tensor> token_choices, timestep_choices;  // per layer [E] int64
+  std::vector<kernels::Routing> tokens, timesteps;  // per layer, with gradients
 
-  dit::RoutingObserver observer(const dit::ModelConfig& config) {
-    dit::RoutingObserver observe;
-    if (config.routes_tokens()) {
-      observe.tokens = [this](int64_t, const kernels::Routing& routing) {
-        token_choices.push_back(kernels::expert_choices(routing));
-        const auto layer = kernels::balance_loss(routing, token_choices.back());
-        balance = balance.defined() ? balance + layer : layer;
-      };
-    }
-    if (config.routes_timesteps()) {
-      observe.timesteps = [this](int64_t, const kernels::Routing& routing) {
-        timestep_probabilities.push_back(routing.probabilities);
-        timestep_choices.push_back(kernels::expert_choices(routing));
-      };
-    }
-    return observe;
-  }
+  dit::RoutingTape tape() { return {.tokens = {.kept = &tokens}, .timesteps = {.kept = &timesteps}}; }
 };
+
+// Per layer [E] int64.
+std::vector<at::Tensor> choices_of(const std::vector<kernels::Routing>& layers) {
+  std::vector<at::Tensor> choices;
+  for (const auto& routing : layers) choices.push_back(kernels::expert_choices(routing));
+  return choices;
+}
+
+// Sum over the layers.
+at::Tensor balance_of(const std::vector<kernels::Routing>& layers, const std::vector<at::Tensor>& choices) {
+  at::Tensor sum;
+  for (size_t layer = 0; layer < layers.size(); ++layer) {
+    const auto loss = kernels::balance_loss(layers[layer], choices[layer]);
+    sum = sum.defined() ? sum + loss : loss;
+  }
+  return sum;
+}
 
 // Which expert plays which window is chosen anew at every step, for the routers as they are.
 at::Tensor prior_of(const dit::DiffusionTransformer& model, const Routed& routed, const at::Tensor& t,
@@ -53,7 +53,9 @@ at::Tensor prior_of(const dit::DiffusionTransformer& model, const Routed& routed
     const at::NoGradGuard no_grad;
     match = match_prior(model.timestep_routing(), windows, generator);
   }
-  return prior_loss(routed.timestep_probabilities, t, windows, match);
+  std::vector<at::Tensor> probabilities;  // per layer [N, E]
+  for (const auto& routing : routed.timesteps) probabilities.push_back(routing.probabilities);
+  return prior_loss(probabilities, t, windows, match);
 }
 
 }  // namespace
@@ -78,7 +80,7 @@ ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& i
     shown = diffuse(config, images, generator);
   }
   Routed routed;
-  const auto output = model.forward(shown.x_t, shown.t, condition, routed.observer(config));
+  const auto output = model.forward(shown.x_t, shown.t, condition, {}, routed.tape());
   const auto per_image = is_flow ? flow_loss_per_image(config.prediction == "clean_image",
                                                        output.narrow(1, 0, config.in_channels), images,
                                                        shown.noise, shown.t, recipe.min_time)
@@ -89,16 +91,19 @@ ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& i
   loss.total = flow;
   loss.flow = flow.detach();
   loss.balance = loss.prior = at::zeros_like(loss.flow);
-  if (routed.balance.defined()) {
-    loss.total = loss.total + recipe.balance_weight * routed.balance;
-    loss.balance = routed.balance.detach() / static_cast<double>(config.depth);
+  loss.expert_choices = choices_of(config.routes_tokens() ? routed.tokens : routed.timesteps);
+  if (config.routes_tokens()) {
+    const auto balance = balance_of(routed.tokens, loss.expert_choices);
+    // Routers that keep the balance by themselves have it shown, and not in the loss.
+    if (dit::find_part(dit::token_routers(), config.token_router)->needs_balance_loss)
+      loss.total = loss.total + recipe.balance_weight * balance;
+    loss.balance = balance.detach() / static_cast<double>(config.depth);
   }
   if (config.routes_timesteps()) {
     const auto prior = prior_of(model, routed, shown.t, generator);
     loss.total = loss.total + prior;
     loss.prior = prior.detach();
   }
-  loss.expert_choices = config.routes_tokens() ? routed.token_choices : routed.timestep_choices;
   return loss;
 }
 

@@ -4,7 +4,8 @@
 #include <vector>
 
 #include "io/png.h"
-#include "pipeline/generate.h"
+#include "dit/checkpoint.h"
+#include "pipeline/session.h"
 #include "figures/image_grid.h"
 
 namespace switchyard::train {
@@ -12,7 +13,10 @@ namespace switchyard::train {
 bool write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransformer& model,
                         const std::function<bool()>& go_on, int64_t columns) {
   constexpr int64_t kMostRows = 20;
-  model.pack();
+  // A copy, because a session gives up the plain weights of its model.
+  dit::DiffusionTransformer copy(model.config(), model.parameters().front().tensor->options());
+  dit::load_state(copy, model.state_dict(), "the averaged model");
+  pipeline::Session session(std::move(copy));
   pipeline::Request request;
   request.settings.guidance.scale = 1.5;
   for (int64_t label = 0; label < std::min(model.config().num_classes, kMostRows); ++label) {
@@ -26,7 +30,7 @@ bool write_sample_sheet(const std::filesystem::path& path, dit::DiffusionTransfo
     return true;
   };
   observer.step_done = [&](const pipeline::StepDone&) { return go_on(); };
-  if (!pipeline::generate(model, request, observer)) return false;
+  if (!session.draw(request, observer)) return false;
   io::write_png(path, figures::image_grid(images, columns));
   return true;
 }

@@ -71,6 +71,7 @@ class TrainingState {
     working_flat_ = std::make_unique<FlatParameters>(working_, true);
     average().copy_(master());
     working_flat_->flat().copy_(master());
+    share_buffers();
     provenance_ = {{"recipe", to_json(recipe)}};
     gradient_ = at::zeros_like(master());
     first_moment_ = at::zeros_like(master());
@@ -88,6 +89,7 @@ class TrainingState {
     dit::load_state(master_, file.tensors, path.string());
     average().copy_(master());
     working_flat_->flat().copy_(master());
+    share_buffers();
     const auto images = file.training.value("images_seen", nlohmann::json(0));
     if (!images.is_number_integer() || images < 0 || images > recipe_.images) {
       throw io::InputError(path.string() + ": it has seen " + images.dump() + " images, expected 0 to the " +
@@ -112,8 +114,10 @@ class TrainingState {
   dit::DiffusionTransformer& averaged_model() { return average_; }
 
   /// Gradients of the working model's parameters, one list per shard, summed in order; then one optimiser
-  /// step. Returns the gradient's norm before clipping.
-  double update(const std::vector<std::vector<at::Tensor>>& shard_gradients) {
+  /// step. choices: per block, how many tokens chose each expert in this step, for routers that balance their load
+  /// by it; empty for none. Returns the gradient's norm before clipping.
+  double update(const std::vector<std::vector<at::Tensor>>& shard_gradients,
+                const std::vector<at::Tensor>& choices) {
     for (size_t shard = 0; shard < shard_gradients.size(); ++shard) {
       working_flat_->gather_gradients(shard_gradients[shard], shard > 0, gradient_);
     }
@@ -122,20 +126,23 @@ class TrainingState {
                                        {master(), average(), first_moment_, second_moment_, first_step_});
     ++step_;
     working_flat_->flat().copy_(master());
+    master_.balance(choices);
+    share_buffers();
     return norm;
   }
 
   const std::vector<at::Tensor>& leaves() const { return working_flat_->views(); }
 
-  void save(const std::filesystem::path& path, const at::Tensor& window) const {
-    io::write_safetensors(path,
-                          {{"master", master()},
-                           {"average", average()},
-                           {"first_moment", first_moment_},
-                           {"second_moment", second_moment_},
-                           {"window", window},
-                           {"step", at::full({}, step_, at::kLong)},
-                           {"first_step", at::full({}, first_step_, at::kLong)}},
+  void save(const std::filesystem::path& path, const at::Tensor& window) {
+    std::map<std::string, at::Tensor> tensors{{"master", master()},
+                                              {"average", average()},
+                                              {"first_moment", first_moment_},
+                                              {"second_moment", second_moment_},
+                                              {"window", window},
+                                              {"step", at::full({}, step_, at::kLong)},
+                                              {"first_step", at::full({}, first_step_, at::kLong)}};
+    for (const auto& [name, tensor] : master_.buffers()) tensors[name] = *tensor;
+    io::write_safetensors(path, tensors,
                           {{"recipe", to_json(recipe_).dump()}, {"provenance", provenance_.dump()}});
   }
 
@@ -165,6 +172,8 @@ class TrainingState {
     fetch("first_moment", first_moment_);
     fetch("second_moment", second_moment_);
     fetch("window", window);
+    for (const auto& [name, tensor] : master_.buffers()) fetch(name.c_str(), *tensor);
+    share_buffers();
     fetch("step", step);
     if (file.tensors.contains("first_step")) fetch("first_step", first_step);  // older checkpoints began at 0
     step_ = step.item<int64_t>();
@@ -177,6 +186,16 @@ class TrainingState {
   }
 
  private:
+  // The same in all three models: no gradient moves them, and nothing is averaged.
+  void share_buffers() {
+    const at::NoGradGuard no_grad;
+    const auto own = master_.buffers();
+    for (auto* model : {&average_, &working_}) {
+      const auto others = model->buffers();
+      for (size_t i = 0; i < own.size(); ++i) others[i].tensor->copy_(*own[i].tensor);
+    }
+  }
+
   const at::Tensor& master() const { return master_flat_->flat(); }
   const at::Tensor& average() const { return average_flat_->flat(); }
 
@@ -238,6 +257,17 @@ std::vector<ShardResult> run_shards(const TrainingState& state, const data::Batc
     results[shard] = run_shard(state, batch, shard, size, recipe);
   });
   return results;
+}
+
+// Per block, of all shards; nothing where no tokens are routed.
+std::vector<at::Tensor> choices_of(const std::vector<ShardResult>& shards, const dit::ModelConfig& config) {
+  std::vector<at::Tensor> choices;
+  for (int64_t block = 0; config.routes_tokens() && block < config.depth; ++block) {
+    auto sum = shards.front().loss.expert_choices[block];
+    for (size_t shard = 1; shard < shards.size(); ++shard) sum = sum + shards[shard].loss.expert_choices[block];
+    choices.push_back(std::move(sum));
+  }
+  return choices;
 }
 
 // One batch is rendered long before a CPU's step is over. A GPU needs them faster than one thread renders: 8,000
@@ -315,7 +345,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
     const auto shards = run_shards(state, batch, recipe);
     std::vector<std::vector<at::Tensor>> gradients;
     for (const auto& shard : shards) gradients.push_back(shard.gradients);
-    window.add(shards, state.update(gradients));
+    window.add(shards, state.update(gradients, choices_of(shards, config)));
 
     Progress progress;
     progress.step = state.step();

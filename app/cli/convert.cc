@@ -27,10 +27,10 @@ void convert(const Options& options) {
   std::error_code missing;
   if (std::filesystem::equivalent(options.model.file, options.out, missing))
     throw std::invalid_argument("IN and OUT are the same file, " + options.out.string());
-  const ModelArgument argument(options.model);
-  const auto file = argument.open_for_use();
+  const auto source = source_of(options.model);
+  const auto file = source.open_for_use();
   Progress progress(false);
-  progress.say(argument.where() + ": " + file.config.family + ", " + file.format);
+  progress.say(source.where() + ": " + file.config.family + ", " + file.format);
   for (const auto& [field, origin] : file.origin) {
     if (origin == dit::Origin::published || origin == dit::Origin::guessed)
       progress.say("  " + field + " = " + dit::to_json(file.config)[field].dump().substr(0, 60) + " (" +
@@ -40,8 +40,8 @@ void convert(const Options& options) {
       dit::make_model(file, dtype == at::kHalf ? at::kFloat : dtype);  // half precision is for storage alone
   if (const auto doubt = pipeline::probe_objective(model)) progress.warn("warning: " + *doubt);
   auto training = file.training;
-  training["converted_from"] = {{"file", argument.name()},
-                                {"hash", argument.hash()},
+  training["converted_from"] = {{"file", source.name()},
+                                {"hash", source.hash()},
                                 {"format", file.format},
                                 {"weights", file.weights}};
   dit::save_model(options.out, model, training.dump(), dtype);

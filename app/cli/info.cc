@@ -20,20 +20,20 @@ struct Options {
   bool json = false;
 };
 
-nlohmann::json describe(const ModelArgument& argument) {
-  const auto file = argument.open();
+nlohmann::json describe(const pipeline::ModelSource& source) {
+  const auto file = source.open();
   dit::require_fitting_tensors(file);
   std::set<std::string> dtypes;
   for (const auto& [name, tensor] : file.tensors) dtypes.insert(dtype_name(tensor.scalar_type()));
   const auto parameters = dit::count_parameters(file.config);
   nlohmann::json origin = nlohmann::json::object();
   for (const auto& [field, from] : file.origin) origin[field] = to_string(from);
-  return {{"name", argument.name()},
-          {"file", argument.where()},
+  return {{"name", source.name()},
+          {"file", source.where()},
           {"format", file.format},
           {"weights", file.weights},
-          {"file_bytes", argument.bytes()},
-          {"hash", argument.hash()},
+          {"file_bytes", source.size()},
+          {"hash", source.hash()},
           {"dtypes", dtypes},
           {"parameters", {{"total", parameters.total}, {"activated", parameters.activated}}},
           {"config", dit::to_json(file.config)},
@@ -111,7 +111,7 @@ void add_info_command(CLI::App& program) {
       "  switchyard info dit-moe-s.pt                          what an official checkpoint is\n"
       "  switchyard info --json | jq .parameters.activated     how many parameters a token passes through");
   command.callback([options] {
-    const auto model = describe(ModelArgument(options->model));
+    const auto model = describe(source_of(options->model));
     if (options->json) {
       std::cout << model.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     } else {

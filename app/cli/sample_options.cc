@@ -7,6 +7,7 @@
 #include "app/cli/device.h"
 #include "app/cli/usage.h"
 #include "io/error.h"
+#include "pipeline/classes.h"
 #include "kernels/linear/linear.h"
 #include "sampler/near_misses.h"
 #include "sampler/noise.h"
@@ -77,6 +78,12 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
       ->group("How");
   command.add_option("--churn", options.churn, "Fresh noise of edm_heun (S_churn); default: 0")
       ->type_name("S")
+      ->group("How");
+  command
+      .add_option("--edit", options.edit,
+                  "Change who works on what: a routing recipe that mutes, forces or scales experts\n"
+                  "(info --routing says what there is)")
+      ->type_name("FILE.json")
       ->group("How");
   command.add_option("--clip", options.clip, "Keep predicted clean images within -C .. C; default: 0, off")
       ->type_name("C")
@@ -224,38 +231,23 @@ pipeline::Settings settings_of(const SampleOptions& options, const Stored& store
   return settings;
 }
 
-Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device) {
-  static const std::vector<std::pair<std::string_view, Precision>> kKnown = {
-      {"auto", {}},
-      {"fp32", {}},
-      {"bf16", {at::kBFloat16, kernels::Products::in_dtype, "bfloat16"}},
-      {"int8", {at::kBFloat16, kernels::Products::int8, "int8"}},
-  };
+pipeline::Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device) {
   const std::string name = options.dtype.value_or("auto");
-  auto found = std::ranges::find(kKnown, name, &decltype(kKnown)::value_type::first);
-  if (found == kKnown.end()) {
-    std::vector<std::string_view> names;
-    for (const auto& [known, precision] : kKnown) names.push_back(known);
-    throw std::invalid_argument("unknown dtype \"" + name + "\": " + sampler::near_misses(name, names));
-  }
   const bool as_stored = name == "auto" && stored;
-  if (as_stored) {
-    found = std::ranges::find_if(kKnown,
-                                 [&](const auto& entry) { return entry.second.name == stored->model.dtype; });
-  }
-  const auto& precision = found->second;
-  const std::string asked = as_stored ? "the image of --from was drawn in " + std::string(found->first)
-                                      : "--dtype " + std::string(found->first);
-  if (precision.products == kernels::Products::int8 && !(device.is_cpu() && kernels::has_int8_products())) {
-    throw std::invalid_argument(
-        asked + ": " +
-        (device.is_cpu() ? "this processor has no AVX512-VNNI and AVX512-BF16" : "it is for the CPU alone") +
-        "; choose --dtype bf16 or fp32");
-  }
-  if (precision.dtype == at::kBFloat16 && device.is_cpu() && !kernels::has_bf16_products()) {
-    throw std::invalid_argument(asked + ": this processor has no bf16 products; choose --dtype fp32");
-  }
+  const auto precision = as_stored        ? pipeline::precision_from_name(stored->model.dtype)
+                         : name == "auto" ? pipeline::Precision{}
+                                          : pipeline::precision_from_name(name);
+  const std::string short_name(precision.short_name);
+  pipeline::require_precision(precision, device,
+                              as_stored ? "the image of --from was drawn in " + short_name : "--dtype " + short_name);
   return precision;
+}
+
+pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,
+                                  const dit::ModelConfig& config) {
+  if (!options.edit.empty()) return pipeline::read_recipe(options.edit, config);
+  if (!stored || stored->recipe.empty()) return {};
+  return pipeline::recipe_from_json(stored->recipe, config, options.from.string());
 }
 
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
@@ -270,7 +262,7 @@ std::vector<pipeline::Image> images_of(const SampleOptions& options, const Store
     throw std::invalid_argument("--class is required: the model has " + std::to_string(config.num_classes) +
                                 " classes; \"all\" draws every one");
   }
-  const auto labels = stored_class ? std::vector{stored->image.label} : find_classes(config, options.classes);
+  const auto labels = stored_class ? std::vector{stored->image.label} : pipeline::find_classes(config, options.classes);
   const uint64_t seed = options.seed.value_or(stored ? stored->image.seed : 0);
   require_range("--count", options.count, 1, kMaxImages / static_cast<int64_t>(labels.size()));
   const uint64_t last = seed + static_cast<uint64_t>(options.count - 1);

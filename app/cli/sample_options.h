@@ -12,7 +12,8 @@
 #include "app/cli/model_argument.h"
 #include "dit/config.h"
 #include "kernels/linear/linear.h"
-#include "pipeline/generate.h"
+#include "pipeline/precision.h"
+#include "pipeline/request.h"
 #include "pipeline/metadata.h"
 
 namespace switchyard::app {
@@ -20,7 +21,7 @@ namespace switchyard::app {
 // What is not given comes from the image of --from, or else is the default.
 struct SampleOptions {
   ModelOptions model;
-  std::filesystem::path vae, out = ".", grid, routing, map, from;
+  std::filesystem::path vae, out = ".", grid, routing, map, from, edit;
   std::vector<std::string> classes;
   std::optional<uint64_t> seed;
   std::optional<int> steps;
@@ -34,13 +35,6 @@ struct SampleOptions {
   bool no_images = false, quiet = false;
 };
 
-/// How the model computes.
-struct Precision {
-  at::ScalarType dtype = at::kFloat;
-  kernels::Products products = kernels::Products::in_dtype;
-  std::string name = "float32";  // as the metadata of an image has it
-};
-
 /// The image of --from, where one is given.
 using Stored = std::optional<pipeline::StoredImage>;
 
@@ -52,7 +46,9 @@ void add_sample_options(CLI::App& command, SampleOptions& options);
 /// not have. Where --quality chose, or the model's objective, `choice` becomes a sentence that says what.
 pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
                                const dit::ModelConfig& config, std::string& choice);
-Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device);
+pipeline::Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device);
+pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,
+                                  const dit::ModelConfig& config);
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
                                        const dit::ModelConfig& config);
 

@@ -16,8 +16,10 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(Combine a) {
   auto* y = static_cast<T*>(a.y) + token * a.y_stride;
   for (int i = thread(); i < a.width; i += kThreads) {
     float sum = 0;
-    for (int slot = 0; slot < a.k; ++slot)
+    for (int slot = 0; slot < a.k; ++slot) {
+      if (position[slot] < 0) continue;
       sum += (weight ? weight[slot] : 1) * to_float(rows[position[slot] * a.rows_stride + i]);
+    }
     y[i] = from_float<T>(sum);
   }
 }
@@ -27,6 +29,10 @@ __global__ void __launch_bounds__(kThreads) combine_backward_kernel(CombineBackw
   const std::int64_t slot = static_cast<std::int64_t>(blockIdx.x) * kWarps + warp();  // of all tokens
   if (slot < a.tokens * a.k) {  // the same for a whole warp
     const std::int64_t row = a.position[slot];
+    if (row < 0) {
+      if (lane() == 0) a.d_weights[slot] = 0;
+      return;
+    }
     const float weight = a.weights[slot];
     const auto* y_row = static_cast<const T*>(a.rows) + row * a.rows_stride;
     const auto* dy = static_cast<const T*>(a.dy) + slot / a.k * a.dy_stride;

@@ -5,9 +5,9 @@
 //   combine_backward  d_rows[position[t * k + j]] = weights[t, j] * dy[t]
 //                     d_weights[t, j] = sum_i dy[t, i] * rows[position[t * k + j], i]
 //
-//   rows, d_rows   [tokens * k, width]  rows of dtype, sorted by expert
+//   rows, d_rows   [rows, width]        rows of dtype, sorted by expert
 //   y, dy          [tokens, width]      rows of dtype
-//   position       [tokens * k] int32, every row once
+//   position       [tokens * k] int32, every row once; -1 is an empty slot: left out, its d_weights are 0
 //   weights        [tokens, k] fp32; null in combine: all are 1
 //   d_weights      [tokens, k] fp32
 #pragma once

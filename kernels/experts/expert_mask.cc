@@ -21,7 +21,7 @@ at::Tensor expert_mask(const at::Tensor& x, const Routing& routing, const at::Te
                        const at::Tensor& bias) {
   const int64_t n = x.size(0), experts = weight.size(0), d = weight.size(1);
   const auto gates = at::zeros({n, experts}, routing.gate_weights.options())
-                         .scatter(1, routing.experts, routing.gate_weights)
+                         .scatter_add(1, routing.experts.clamp_min(0), routing.gate_weights)  // empty slots weigh 0
                          .to(x.scalar_type());  // [N, E]
   const auto folded = at::mm(gates, weight.flatten(1)).view({n, d, d});
   const auto offset = at::mm(gates, bias).add(1.0).unsqueeze(1);  // [N, 1, D]
@@ -30,9 +30,10 @@ at::Tensor expert_mask(const at::Tensor& x, const Routing& routing, const at::Te
 
 PackedLinear fold_experts(const at::Tensor& experts, const at::Tensor& gate_weights, const at::Tensor& weight,
                           const at::Tensor& bias) {
-  const auto chosen = weight.index_select(0, experts).to(at::kFloat);  // [k, D, D]
+  const auto index = experts.clamp_min(0);  // empty slots weigh 0
+  const auto chosen = weight.index_select(0, index).to(at::kFloat);  // [k, D, D]
   auto folded = chosen[0] * gate_weights[0];
-  auto offset = bias.index_select(0, experts).to(at::kFloat).mul(gate_weights.unsqueeze(1)).sum(0).add(1.0);
+  auto offset = bias.index_select(0, index).to(at::kFloat).mul(gate_weights.unsqueeze(1)).sum(0).add(1.0);
   for (int64_t slot = 1; slot < experts.size(0); ++slot) folded.addcmul_(chosen[slot], gate_weights[slot]);
   return {folded.t().to(weight.scalar_type()).contiguous(), offset.to(weight.scalar_type())};
 }

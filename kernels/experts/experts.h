@@ -1,4 +1,4 @@
-// Routed SwiGLU experts: each token's k chosen experts, weighted by the gate and summed (DiT-MoE, eq. 1).
+// Routed SwiGLU experts: each token's chosen experts (top-k or any other routing, kernels/routing/routing.h), weighted by the gate and summed (DiT-MoE, eq. 1).
 //
 //   y_t = sum_j w_tj * E_{e_tj}(x_t),   E_e(x) = (silu(x G_e^T) * (x U_e^T)) D_e^T
 //
@@ -8,7 +8,7 @@
 //   y        [T, D]        the dtype of x
 //
 // The tokens are sorted by expert once; each expert then multiplies its rows as one matrix (0 rows are fine),
-// and each token sums its k results in slot order, whatever the order in which experts finished. On a GPU in
+// and each token sums its results in slot order, whatever the order in which experts finished. On a GPU in
 // bf16, where the sizes are multiples of 8, all experts share each launch and nothing waits for the GPU,
 // forward and backward (experts_cuda.cc).
 //
@@ -54,6 +54,8 @@ class PackedExperts {
   PackedExperts() = default;
   PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype);
   at::Tensor operator()(const at::Tensor& x, const Routing& routing) const;
+
+  bool defined() const { return !experts_.empty(); }
 
  private:
   at::Tensor gate_up_, down_;  // as given, for the CUDA kernels; undefined elsewhere

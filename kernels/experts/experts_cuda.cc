@@ -16,16 +16,16 @@ using torch::autograd::variable_list;
 
 // The rows (token, slot) sorted by expert: kernels/routing/permute_kernel.h.
 struct Order {
-  at::Tensor begin, position, token_of;  // int32: [E + 1], [R], [R]
+  at::Tensor begin, position, token_of;  // int32: [E + 1], [T * S], [R]
 };
 
-Order order_on_device(const cuda::Backend& kernels, const at::Tensor& experts, int num_experts,
+Order order_on_device(const cuda::Backend& kernels, const at::Tensor& experts, int64_t filled, int num_experts,
                       cuda::Stream stream) {
   const auto chosen = experts.to(at::kInt).contiguous();
   const int64_t rows = chosen.numel();
   const auto counts = at::empty({num_experts}, chosen.options());
   Order order{at::empty({num_experts + 1}, chosen.options()), at::empty({rows}, chosen.options()),
-              at::empty({rows}, chosen.options())};
+              at::empty({filled}, chosen.options())};
   kernels.count_experts(chosen.const_data_ptr<int32_t>(), rows, num_experts,
                         counts.mutable_data_ptr<int32_t>(), stream);
   kernels.order_by_expert({.rows = rows,
@@ -83,12 +83,12 @@ struct Forward {
 };
 
 Forward forward_on_device(const cuda::Backend& kernels, const at::Tensor& x, const at::Tensor& experts,
-                          const at::Tensor& gate_weights, const at::Tensor& gate_up, const at::Tensor& down,
-                          bool keeps) {
+                          const at::Tensor& gate_weights, int64_t rows, const at::Tensor& gate_up,
+                          const at::Tensor& down, bool keeps) {
   const c10::DeviceGuard on(x.device());
   const auto stream = current_stream(x);
-  const int64_t tokens = x.size(0), k = experts.size(1), rows = tokens * k, hidden = down.size(2);
-  Forward f{.order = order_on_device(kernels, experts, static_cast<int>(gate_up.size(0)), stream),
+  const int64_t tokens = x.size(0), k = experts.size(1), hidden = down.size(2);
+  Forward f{.order = order_on_device(kernels, experts, rows, static_cast<int>(gate_up.size(0)), stream),
             .weights = gate_weights.to(at::kFloat).contiguous(),
             .gate_up_rows = keeps ? at::empty({rows, 2 * hidden}, x.options()) : at::Tensor(),
             .h = at::empty({rows, hidden}, x.options()),
@@ -128,9 +128,9 @@ at::Tensor weight_gradient(const cuda::Backend& kernels, const at::Tensor& dy, c
 class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& experts,
-                            const at::Tensor& gate_weights, const at::Tensor& gate_up, const at::Tensor& down,
-                            const cuda::Backend* kernels) {
-    const auto f = forward_on_device(*kernels, x, experts, gate_weights, gate_up, down, /*keeps=*/true);
+                            const at::Tensor& gate_weights, int64_t rows, const at::Tensor& gate_up,
+                            const at::Tensor& down, const cuda::Backend* kernels) {
+    const auto f = forward_on_device(*kernels, x, experts, gate_weights, rows, gate_up, down, /*keeps=*/true);
     context->save_for_backward({x, gate_up, down, f.order.begin, f.order.position, f.order.token_of,
                                 f.weights, f.gate_up_rows, f.h, f.y_rows});
     context->saved_data["kernels"] = reinterpret_cast<int64_t>(kernels);  // a table that lives forever
@@ -175,6 +175,7 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
     return {combined(kernels, d_x_rows, position, {}, tokens, k, stream),
             {},
             d_weights,
+            {},
             weight_gradient(kernels, d_gate_up_rows, x, begin, token_of, gate_up, stream),
             weight_gradient(kernels, d_y_rows, h, begin, {}, down, stream),
             {}};
@@ -195,11 +196,12 @@ bool suits_grouped_kernels(const at::Tensor& x, const at::Tensor& gate_up, const
 
 at::Tensor routed_experts_cuda(const cuda::Backend& kernels, const at::Tensor& x, const Routing& routing,
                                const at::Tensor& gate_up, const at::Tensor& down) {
-  const auto& [probabilities, experts, gate_weights] = routing;
+  const auto &experts = routing.experts, &gate_weights = routing.gate_weights;
+  const int64_t rows = routing.most_rows();
   const bool gradient = at::GradMode::is_enabled() && (x.requires_grad() || gate_weights.requires_grad() ||
                                                        gate_up.requires_grad() || down.requires_grad());
-  if (gradient) return GroupedExperts::apply(x, experts, gate_weights, gate_up, down, &kernels);
-  return forward_on_device(kernels, x, experts, gate_weights, gate_up, down, /*keeps=*/false).y;
+  if (gradient) return GroupedExperts::apply(x, experts, gate_weights, rows, gate_up, down, &kernels);
+  return forward_on_device(kernels, x, experts, gate_weights, rows, gate_up, down, /*keeps=*/false).y;
 }
 
 }  // namespace switchyard::kernels

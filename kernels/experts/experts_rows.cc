@@ -62,8 +62,8 @@ at::Tensor weighted_combine(const at::Tensor& rows, const at::Tensor& position, 
     });
     return sum;
   }
-  const auto by_slot = rows.index_select(0, position).view({tokens, k, rows.size(1)});  // [T, k, D]
-  const auto w = weights.to(rows.scalar_type());
+  const auto by_slot = rows.index_select(0, position.clamp_min(0)).view({tokens, k, rows.size(1)});  // [T, k, D]
+  const auto w = weights.masked_fill(position.lt(0).view_as(weights), 0.0).to(rows.scalar_type());
   auto sum = by_slot.select(1, 0) * w.narrow(1, 0, 1);
   for (int64_t slot = 1; slot < k; ++slot) sum.addcmul_(by_slot.select(1, slot), w.narrow(1, slot, 1));
   return sum;
@@ -87,10 +87,15 @@ std::pair<at::Tensor, at::Tensor> combine_backward(const at::Tensor& rows, const
     return {d_rows, d_weights};
   }
   const auto dy_rows = dy.index_select(0, token);  // [R, D]
-  const auto d_weights =
-      (dy_rows * rows).sum(-1, false, at::kFloat).index_select(0, position).view({tokens, k});
-  auto sorted_weights = at::zeros({dy_rows.size(0), 1}, dy.options());
-  sorted_weights.index_copy_(0, position, weights.reshape({-1, 1}).to(dy.scalar_type()));
+  const auto place = position.clamp_min(0), empty = position.lt(0).view({tokens, k});
+  const auto d_weights = (dy_rows * rows)
+                             .sum(-1, false, at::kFloat)
+                             .index_select(0, place)
+                             .view({tokens, k})
+                             .masked_fill(empty, 0.0);
+  auto sorted_weights = at::zeros({dy_rows.size(0), 1}, dy.options());  // filled slots have places of their own
+  sorted_weights.index_add_(
+      0, place, weights.masked_fill(empty, 0.0).reshape({-1, 1}).to(dy.scalar_type()));
   return {dy_rows * sorted_weights, d_weights};
 }
 

@@ -20,6 +20,7 @@ __global__ void __launch_bounds__(kThreads) order_kernel(Permutation a) {
   for (std::int64_t first = 0; first < a.rows; first += kThreads) {
     const std::int64_t row = first + thread();
     const bool mine = row < a.rows && a.chosen[row] == expert;
+    if (expert == 0 && row < a.rows && a.chosen[row] < 0) a.position[row] = -1;
     const unsigned votes = __ballot_sync(kFullWarp, mine);
     if (lane() == 0) found[warp()] = __popc(votes);
     __syncthreads();
@@ -42,7 +43,7 @@ __global__ void __launch_bounds__(kThreads) order_kernel(Permutation a) {
 __global__ void __launch_bounds__(kThreads)
     count_kernel(const std::int32_t* chosen, std::int64_t rows, std::int32_t* counts) {
   const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kThreads + thread();
-  if (row < rows) atomicAdd(&counts[chosen[row]], 1);
+  if (row < rows && chosen[row] >= 0) atomicAdd(&counts[chosen[row]], 1);
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-// The rows (token, slot) of a routing sorted by expert, in their order within each expert; all sizes stay on
-// the device.
+// The filled slots (token, slot) of a routing sorted by expert, in their order within each expert; all sizes
+// stay on the device.
 //
 //   begin[e] = sum of counts[0 .. e - 1];   row i = token * k + slot goes to position[i];
-//   token_of[position[i]] = i / k
+//   token_of[position[i]] = i / k;   an empty slot, chosen[i] = -1, has position -1
 //
-//   chosen    [rows] int32, values 0 .. experts - 1     counts  [experts] int32, how often each occurs
-//   begin     [experts + 1] int32     position  [rows] int32     token_of  [rows] int32
+//   chosen    [rows] int32, values -1 .. experts - 1    counts  [experts] int32, how often each occurs
+//   begin     [experts + 1] int32     position  [rows] int32     token_of  [filled rows] int32
 #pragma once
 
 #include "kernels/cuda/types.h"

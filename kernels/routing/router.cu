@@ -8,8 +8,16 @@ namespace {
 
 constexpr int kThreads = 128, kWarps = kThreads / 32;
 
-// Keys of experts that cannot win any more, or never could; NaN counts as a probability of -1.
-constexpr float kNotANumber = -1, kTaken = -2, kNoExpert = -3;
+// The key of what cannot win any more, or never could; NaN comes after every number.
+constexpr float kNever = -INFINITY, kNotANumber = -3.402823466e38F;
+
+// The control values of a token's experts, or null.
+__device__ __forceinline__ const float* of_token(const Control& control, const Router& a, std::int64_t token) {
+  if (!control.values) return nullptr;
+  const std::int64_t image = token / a.tokens_per_image;
+  return control.values + image * control.image_stride +
+         (token - image * a.tokens_per_image) * control.token_stride;
+}
 
 __device__ __forceinline__ float warp_max(float x) {
   for (int other = 16; other > 0; other >>= 1) x = fmaxf(x, __shfl_xor_sync(kFullWarp, x, other));
@@ -58,12 +66,16 @@ __global__ void __launch_bounds__(kThreads) route_kernel(Router a) {
       sum += logit[c];
     }
     sum = warp_sum(sum);
+    const float *bias = of_token(a.bias, a, token), *scale = of_token(a.scale, a, token);
     UNROLL
     for (int c = 0; c < kChunks; ++c) {
       const int e = lane() + 32 * c;
-      const float p = logit[c] / sum;
-      key[c] = e >= a.experts ? kNoExpert : p >= 0 ? p : kNotANumber;
-      if (a.probabilities && e < a.experts) a.probabilities[token * a.experts + e] = p;
+      const float p = logit[c] = logit[c] / sum;
+      key[c] = kNever;
+      if (e >= a.experts) continue;
+      const float biased = bias ? p + bias[e] : p;
+      key[c] = biased == biased ? biased : kNotANumber;
+      if (a.probabilities) a.probabilities[token * a.experts + e] = p;
     }
 
     for (int slot = 0; slot < a.k; ++slot) {
@@ -84,13 +96,19 @@ __global__ void __launch_bounds__(kThreads) route_kernel(Router a) {
           expert = their_expert;
         }
       }
+      if (best == kNever) {  // all that are left are muted
+        if (lane() == 0) {
+          a.chosen[token * a.k + slot] = -1;
+          a.gate_weights[token * a.k + slot] = 0;
+        }
+        continue;
+      }
       UNROLL
       for (int c = 0; c < kChunks; ++c) {
-        if (expert == lane() + 32 * c) key[c] = kTaken;
-      }
-      if (lane() == 0) {
+        if (expert != lane() + 32 * c) continue;
+        key[c] = kNever;
         a.chosen[token * a.k + slot] = expert;
-        a.gate_weights[token * a.k + slot] = best == kNotANumber ? NAN : best;
+        a.gate_weights[token * a.k + slot] = scale ? logit[c] * scale[expert] : logit[c];
         atomicAdd(&counts[expert], 1);
       }
     }
@@ -114,6 +132,8 @@ void route(const Router& a, Stream stream) {
   require(a.k >= 1 && a.k <= a.experts && a.k <= kMaxExpertsPerToken,
           "route: expected 1 <= k <= experts and k <= 8");
   require(a.gate || a.width == a.experts, "route: expected as many logits as experts");
+  require(a.tokens_per_image > 0 || !(a.bias.values || a.scale.values),
+          "route: expected the number of tokens of an image");
   clear(a.counts, static_cast<std::size_t>(a.experts) * sizeof(std::int32_t), stream);
   if (a.tokens == 0) return;
   const auto kernel = a.dtype == DType::bf16 ? kernel_for<bf16>(a.experts) : kernel_for<float>(a.experts);

@@ -35,10 +35,11 @@ struct RowLoops {
                         int64_t tokens, int64_t width);
 
   // rows [R, D], position [tokens, k] int64 -> y [tokens, D] = sum_j weights[t, j] rows[position[t, j]], in
-  // the order of the slots; weights [tokens, k] float, or null for ones
+  // the order of the slots; weights [tokens, k] float, or null for ones; a position of -1 is an empty slot
   void (*combine)(const T* rows, const int64_t* position, const float* weights, T* y, int64_t tokens,
                   int64_t k, int64_t width);
-  // dy [tokens, D] -> d_rows [R, D] at the positions, the others untouched; d_weights [tokens, k] float
+  // dy [tokens, D] -> d_rows [R, D] at the positions, the others untouched; d_weights [tokens, k] float, 0 in
+  // empty slots
   void (*combine_backward)(const T* rows, const int64_t* position, const float* weights, const T* dy,
                            T* d_rows, float* d_weights, int64_t tokens, int64_t k, int64_t width);
 

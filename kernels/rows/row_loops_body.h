@@ -109,8 +109,10 @@ void combine(const T* rows, const int64_t* position, const float* weights, T* y,
   for (int64_t t = 0; t < tokens; ++t) {
     for_lanes(width, [&](int64_t i, int64_t n) {
       Lanes total{};
-      for (int64_t slot = t * k; slot < (t + 1) * k; ++slot)
+      for (int64_t slot = t * k; slot < (t + 1) * k; ++slot) {
+        if (position[slot] < 0) continue;
         total += (weights != nullptr ? weights[slot] : 1.0f) * load(rows + position[slot] * width + i, n);
+      }
       store(y + t * width + i, total, n);
     });
   }
@@ -122,6 +124,8 @@ void combine_backward(const T* rows, const int64_t* position, const float* weigh
   for (int64_t t = 0; t < tokens; ++t) {
     const T* dy_row = dy + t * width;
     for (int64_t slot = t * k; slot < (t + 1) * k; ++slot) {
+      d_weights[slot] = 0;
+      if (position[slot] < 0) continue;
       const int64_t row = position[slot] * width;
       const float weight = weights[slot];
       Lanes product{};

@@ -32,13 +32,12 @@ TEST(GuidedForward, MixesTheFirstChannelsOnly) {
 TEST(GuidedForward, HandsOnTheRoutingOfBothHalves) {
   const auto model = random_model(small_config());
   const auto x = random({2, 3, 8, 8}, 5);
-  int calls = 0;
-  guided_forward(model, x, at::zeros({2}), at::tensor({1, 10}, at::kLong), 2, 3,
-                 [&](int64_t, const kernels::Routing& routing) {
-                   ++calls;
-                   EXPECT_EQ(routing.experts.size(0), 2 * model.config().tokens());
-                 });
-  EXPECT_EQ(calls, model.config().depth);
+  std::vector<kernels::Routing> layers;
+  RoutingTape tape;
+  tape.tokens.kept = &layers;
+  guided_forward(model, x, at::zeros({2}), at::tensor({1, 10}, at::kLong), 2, 3, tape);
+  EXPECT_EQ(static_cast<int64_t>(layers.size()), model.config().depth);
+  for (const auto& routing : layers) EXPECT_EQ(routing.experts.size(0), 2 * model.config().tokens());
 }
 
 }  // namespace

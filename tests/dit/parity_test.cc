@@ -23,11 +23,9 @@ class MoeParityTest : public ParityTest {
  protected:
   std::vector<kernels::Routing> routing_of_forward(const DiffusionTransformer& model) const {
     std::vector<kernels::Routing> layers;
-    model.forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"),
-                  [&](int64_t layer, const kernels::Routing& routing) {
-                    EXPECT_EQ(layer, static_cast<int64_t>(layers.size()));
-                    layers.push_back(routing);
-                  });
+    RoutingTape tape;
+    tape.tokens.kept = &layers;
+    model.forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"), {}, tape);
     return layers;
   }
 
@@ -127,11 +125,12 @@ TEST_P(MoeParityTest, TrainingStep) {
   std::vector<at::Tensor> leaves;
   for (const auto& [name, tensor] : model.parameters()) leaves.push_back(tensor->set_requires_grad(true));
 
+  std::vector<kernels::Routing> layers;
+  RoutingTape tape;
+  tape.tokens.kept = &layers;
+  const auto out = model.forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"), {}, tape);
   std::vector<at::Tensor> balance;
-  const auto out = model.forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"),
-                                 [&](int64_t, const kernels::Routing& routing) {
-                                   balance.push_back(balance_loss(routing, expert_choices(routing)));
-                                 });
+  for (const auto& routing : layers) balance.push_back(balance_loss(routing, expert_choices(routing)));
   const auto auxiliary = at::stack(balance) * c_.json.at("config").at("aux_loss_alpha").get<double>();
   const auto mse = (out - c_.recorded("train_target")).square().mean();
   expect_within("training output", relative_error(out, c_.recorded("train_out")), kForwardLimit);

@@ -14,7 +14,7 @@ namespace {
 
 using Forward = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& t, const at::Tensor& y)>;
 
-// One guided step from t_from to t_to, as pipeline/generate.cc makes it: both halves in one batch.
+// One guided step from t_from to t_to, as pipeline/batch.cc makes it: both halves in one batch.
 at::Tensor guided_step(const DiffusionTransformer& model, const Forward& forward, const at::Tensor& z,
                        const at::Tensor& labels, double t_from, double t_to) {
   const auto& c = model.config();

@@ -61,9 +61,9 @@ TEST_P(SwitchParityTest, RoutingInsideTheModel) {
   const at::NoGradGuard no_grad;
   for (const bool packed : {false, true}) {
     std::vector<kernels::Routing> layers;
-    RoutingObserver observer;
-    observer.timesteps = [&](int64_t, const kernels::Routing& routing) { layers.push_back(routing); };
-    c_.model(packed).forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"), observer);
+    RoutingTape tape;
+    tape.timesteps.kept = &layers;
+    c_.model(packed).forward(c_.recorded("x"), c_.recorded("t"), c_.recorded("y"), {}, tape);
     expect_recorded_routing(std::string("routing") + form(packed), layers, c_.recorded("t"));
   }
 }

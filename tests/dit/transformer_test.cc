@@ -79,27 +79,12 @@ TEST_P(Family, PackedFormGivesTheSame) {
   EXPECT_LE((packed - plain).abs().max().item<float>(), 1e-5F * plain.abs().max().item<float>());
 }
 
-TEST(Transformer, PackAgainFollowsTheWeights) {
-  auto model = random_model(small_config());
-  const auto batch = random_batch(model.config(), 2);
-  const at::NoGradGuard no_grad;
+TEST_P(Family, PackingGivesUpThePlainWeights) {
+  auto model = random_model(GetParam());
+  EXPECT_FALSE(model.packed());
   model.pack();
-  const auto before = model.forward(batch.x, batch.t, batch.y);
-  for (auto& [name, tensor] : model.state_dict()) tensor.mul_(1.5);
-  const auto unpacked_change = model.forward(batch.x, batch.t, batch.y);
-  model.pack();
-  EXPECT_FALSE(at::equal(model.forward(batch.x, batch.t, batch.y), before));
-  EXPECT_FALSE(at::equal(model.forward(batch.x, batch.t, batch.y), unpacked_change));
-}
-
-TEST_P(Family, DroppingThePlainWeightsChangesNothing) {
-  auto kept = random_model(GetParam()), dropped = random_model(GetParam());
-  const auto batch = random_batch(GetParam(), 3);
-  const at::NoGradGuard no_grad;
-  kept.pack();
-  dropped.pack(kernels::Products::in_dtype, Weights::drop);
-  EXPECT_TRUE(at::equal(dropped.forward(batch.x, batch.t, batch.y), kept.forward(batch.x, batch.t, batch.y)));
-  for (const auto& [name, tensor] : dropped.parameters()) {
+  EXPECT_TRUE(model.packed());
+  for (const auto& [name, tensor] : model.parameters()) {
     // These are read as they are: the classes' table, and the experts of timesteps with their gate.
     const bool stays = name.starts_with("y_embedder") || name.starts_with("routers");
     if (tensor->dim() >= 2) {
@@ -116,29 +101,41 @@ TEST(Transformer, RejectsInputOfAnotherSize) {
   EXPECT_ANY_THROW(model.forward(at::zeros({3, 8, 8}), t, y));
 }
 
-// Tokens and timesteps are heard of apart, each once per block that routes them.
-TEST_P(Family, ObserverSeesEveryBlockOnce) {
+// Tokens and timesteps are written down apart, each once per block that routes them.
+TEST_P(Family, TapeHoldsEveryBlock) {
   auto model = random_model(GetParam());
   const auto& c = model.config();
   const auto batch = random_batch(c, 3);
-  const std::vector<int64_t> every_block{0, 1}, none;
   for (const bool packed : {false, true}) {
+    const at::NoGradGuard no_grad;
     if (packed) model.pack();
-    std::vector<int64_t> token_layers, timestep_layers;
-    const auto of_tokens = [&](int64_t layer, const kernels::Routing& routing) {
-      token_layers.push_back(layer);
-      EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({3 * c.tokens(), c.experts_per_token}));
-      EXPECT_EQ(routing.probabilities.sizes(), at::IntArrayRef({3 * c.tokens(), c.num_experts}));
+    auto tape = RoutingTape::allocate(c, 3, /*with_probabilities=*/true, at::kCPU);
+    std::vector<kernels::Routing> tokens, timesteps;
+    tape.tokens.kept = &tokens;
+    tape.timesteps.kept = &timesteps;
+    model.forward(batch.x, batch.t, batch.y, {}, tape);
+    ASSERT_EQ(tokens.size(), static_cast<size_t>(c.routes_tokens() ? c.depth : 0));
+    ASSERT_EQ(timesteps.size(), static_cast<size_t>(c.routes_timesteps() ? c.depth : 0));
+    const auto expect = [](const RoutingTape::Of& of, const std::vector<kernels::Routing>& layers, int64_t k) {
+      for (size_t layer = 0; layer < layers.size(); ++layer) {
+        const auto& routing = layers[layer];
+        EXPECT_EQ(routing.experts.size(1), k);
+        EXPECT_TRUE(at::equal(of.probabilities[layer].flatten(0, 1), routing.probabilities));
+        const auto weights = at::zeros_like(routing.probabilities).scatter(1, routing.experts, routing.gate_weights);
+        EXPECT_TRUE(at::equal(of.gate_weights[layer].flatten(0, 1), weights));
+      }
     };
-    const auto of_timesteps = [&](int64_t layer, const kernels::Routing& routing) {
-      timestep_layers.push_back(layer);
-      EXPECT_EQ(routing.experts.sizes(), at::IntArrayRef({3, c.experts_per_timestep}));
-      EXPECT_EQ(routing.probabilities.sizes(), at::IntArrayRef({3, c.timestep_experts}));
-    };
-    model.forward(batch.x, batch.t, batch.y, {of_tokens, of_timesteps});
-    EXPECT_EQ(token_layers, c.routes_tokens() ? every_block : none);
-    EXPECT_EQ(timestep_layers, c.routes_timesteps() ? every_block : none);
+    expect(tape.tokens, tokens, c.experts_per_token);
+    expect(tape.timesteps, timesteps, c.experts_per_timestep);
   }
+}
+
+TEST_P(Family, StopEndsTheForwardBeforeTheNextBlock) {
+  const auto model = random_model(GetParam());
+  const auto batch = random_batch(GetParam(), 1);
+  int asked = 0;
+  EXPECT_THROW(model.forward(batch.x, batch.t, batch.y, {}, {}, [&] { return ++asked == 2; }), Stopped);
+  EXPECT_EQ(asked, 2);
 }
 
 TEST_P(Family, EveryParameterHasAGradient) {
@@ -179,12 +176,15 @@ TEST(Transformer, TimestepRoutingIsThatOfTheForward) {
   const auto table = model.timestep_routing();
   ASSERT_EQ(static_cast<int64_t>(table.size()), c.depth);
   for (const int64_t t : {int64_t{0}, int64_t{31}, c.num_timesteps - 1}) {
-    RoutingObserver observer;
-    observer.timesteps = [&](int64_t layer, const kernels::Routing& routing) {
-      EXPECT_TRUE(at::allclose(routing.probabilities[0], table[layer].probabilities[t], 1e-5, 1e-6));
-      EXPECT_TRUE(at::equal(routing.experts[0], table[layer].experts[t]));
-    };
-    model.forward(x, at::full({1}, t), y, observer);
+    std::vector<kernels::Routing> layers;
+    RoutingTape tape;
+    tape.timesteps.kept = &layers;
+    model.forward(x, at::full({1}, t), y, {}, tape);
+    ASSERT_EQ(layers.size(), table.size());
+    for (size_t layer = 0; layer < layers.size(); ++layer) {
+      EXPECT_TRUE(at::allclose(layers[layer].probabilities[0], table[layer].probabilities[t], 1e-5, 1e-6));
+      EXPECT_TRUE(at::equal(layers[layer].experts[0], table[layer].experts[t]));
+    }
   }
   EXPECT_TRUE(random_model(small_config()).timestep_routing().empty());
 }
@@ -250,11 +250,8 @@ TEST_P(BatchInvariance, AnImageDependsOnItselfAlone) {
   for (const auto& [first, count] : {std::pair{0, 8}, {0, 1}, {5, 1}, {7, 1}, {0, 3}, {4, 3}}) {
     const auto part = batch.narrow(first, count);
     for (const bool observed : {false, true}) {
-      int64_t seen = 0;
-      const auto observer = [&](int64_t, const kernels::Routing&) { ++seen; };
-      const auto out =
-          model.forward(part.x, part.t, part.y, observed ? RoutingObserver(observer) : RoutingObserver());
-      EXPECT_EQ(seen, observed ? model.config().depth : 0);
+      const auto tape = observed ? RoutingTape::allocate(model.config(), count, true, at::kCPU) : RoutingTape();
+      const auto out = model.forward(part.x, part.t, part.y, {}, tape);
       EXPECT_TRUE(at::equal(out, all.narrow(0, first, count)))
           << count << " images from " << first << ", observed " << observed;
     }

@@ -11,6 +11,9 @@
 namespace switchyard::figures {
 namespace {
 
+using pipeline::Request;
+using pipeline::RoutingRecord;
+
 struct Size {
   int64_t depth, experts, chosen, side, steps, images;
 };

@@ -8,13 +8,16 @@
 #include <numbers>
 
 #include "../io/scratch.h"
-#include "random_model.h"
+#include "../dit/random_model.h"
 
 namespace switchyard::pipeline {
 namespace {
 
+using dit::DiffusionTransformer;
+using dit::ModelConfig;
+
 ModelConfig probe_config(const std::string& schedule, const std::string& prediction) {
-  auto config = small_config();
+  auto config = dit::small_config();
   config.patch_size = 2;  // 12 numbers per patch in 32 channels: noise passes through
   config.num_classes = 1;
   config.time_scale = 1;
@@ -31,7 +34,7 @@ at::Tensor images(int64_t n, const at::Generator& generator) {
 // A few hundred steps of Adam on the objective's own loss.
 DiffusionTransformer trained(const ModelConfig& config) {
   DiffusionTransformer model(config);
-  initialize(model, 5);
+  dit::initialize(model, 5);
   std::vector<at::Tensor> leaves, first, second;
   for (const auto& [name, tensor] : model.parameters()) {
     leaves.push_back(tensor->set_requires_grad(true));
@@ -107,10 +110,10 @@ TEST_P(ObjectiveProbe, TheRightStatementPassesTheWrongOneDoesNot) {
 
 TEST(ObjectiveProbeOfUntrained, SaysNothing) {
   DiffusionTransformer model(probe_config("rectified_flow", "velocity"));
-  initialize(model, 0);
+  dit::initialize(model, 0);
   // It answers zero, which is what a clean-image model makes of grey.
   for (auto& [name, tensor] : model.state_dict())
-    if (name != "pos_embed") tensor.add_(random(tensor.sizes(), 3));
+    if (name != "pos_embed") tensor.add_(dit::random(tensor.sizes(), 3));
   EXPECT_FALSE(probe_objective(model));
 }
 

@@ -9,6 +9,7 @@
 
 #include "dit/transformer.h"
 #include "io/npz.h"
+#include "pipeline/session.h"
 
 namespace switchyard::pipeline {
 namespace {
@@ -23,30 +24,35 @@ Request request(int images, int steps, sampler::Solver solver = sampler::Solver:
   return request;
 }
 
+dit::DiffusionTransformer initialized(const char* preset) {
+  dit::DiffusionTransformer model(dit::preset(preset));
+  dit::initialize(model, 1);
+  return model;
+}
+
 // A real model, drawn from with a solver of two evaluations per step, guidance in one half of the times, and
 // batches of 2, 1.
 class RecordedRun : public ::testing::Test {
  protected:
-  RecordedRun() : request_(request(3, 3, sampler::Solver::heun)), model_(dit::preset("tiny")) {
-    dit::initialize(model_, 1);
+  RecordedRun() : request_(request(3, 3, sampler::Solver::heun)), session_(initialized("tiny")) {
     request_.settings.guidance = {.scale = 2, .t_low = 0.5, .t_high = 1};
   }
 
-  dit::ModelConfig config() const { return model_.config(); }
+  dit::ModelConfig config() const { return session_.config(); }
 
   Request request_;
-  dit::DiffusionTransformer model_;
+  Session session_;
 };
 
 TEST_F(RecordedRun, HoldsTheFirstEvaluationOfEachStep) {
   RoutingRecord record(config(), request_);
   const auto write = record.recorder();
   int later = 0;
-  std::vector<LayerRouting> events;
-  ASSERT_TRUE(generate(model_, request_,
+  std::vector<StepRouting> events;
+  ASSERT_TRUE(session_.draw(request_,
                        {.step_done = {},
                         .routing =
-                            [&](const LayerRouting& routing) {
+                            [&](const StepRouting& routing) {
                               events.push_back(routing);
                               later += routing.evaluation > 0;
                               return write(routing);
@@ -57,24 +63,23 @@ TEST_F(RecordedRun, HoldsTheFirstEvaluationOfEachStep) {
   for (const auto& event : events) {
     if (event.evaluation > 0) continue;
     const int half = event.conditional ? 0 : 1;
-    const auto stored = [&](const at::Tensor& tensor) {
-      return tensor.narrow(0, event.first_image, event.images)
-          .select(1, event.step)
-          .select(1, event.layer)
-          .select(1, half);
+    const auto stored = [&](const at::Tensor& tensor) {  // [images, layers, T, k]
+      return tensor.narrow(0, event.first_image, event.images).select(1, event.step).select(2, half);
     };
-    EXPECT_TRUE(stored(record.experts).to(at::kLong).equal(event.experts));
-    EXPECT_TRUE(stored(record.gate_weights).equal(event.gate_weights.to(at::kHalf)));
+    const auto weights = event.tokens.gate_weights.transpose(0, 1);  // [images, layers, T, E]
+    const auto chosen = stored(record.experts).to(at::kLong);
+    EXPECT_TRUE(stored(record.gate_weights).equal(weights.gather(-1, chosen).to(at::kHalf)));
+    EXPECT_TRUE(weights.scatter(-1, chosen, 0).eq(0).all().item<bool>()) << "no other was chosen";
     EXPECT_EQ(record.times[event.step].item<double>(), event.t);
     ++compared;
   }
   EXPECT_EQ(compared,
-            2 * config().depth * (3 + 2));  // batches; three steps with the class, two of them guided
+            2 * (3 + 2));  // batches; three steps with the class, two of them guided
 }
 
 TEST_F(RecordedRun, MarksWhereGuidanceWasOff) {
   RoutingRecord record(config(), request_);
-  generate(model_, request_, {.step_done = {}, .routing = record.recorder(), .image_finished = {}});
+  session_.draw(request_, {.step_done = {}, .routing = record.recorder(), .image_finished = {}});
   // Steps begin at t = 1, 2/3 and 1/3: the last lies outside the interval of guidance.
   const auto row = at::tensor({1, 1, 1, 1, 1, 0}).to(at::kBool).view({1, 3, 2});
   EXPECT_TRUE(record.evaluated.equal(row.expand({3, 3, 2})));
@@ -85,7 +90,7 @@ TEST_F(RecordedRun, MarksWhereGuidanceWasOff) {
 
 TEST_F(RecordedRun, IsReadByNumPyNames) {
   RoutingRecord record(config(), request_);
-  generate(model_, request_, {.step_done = {}, .routing = record.recorder(), .image_finished = {}});
+  session_.draw(request_, {.step_done = {}, .routing = record.recorder(), .image_finished = {}});
   const auto path = std::filesystem::path(::testing::TempDir()) / "switchyard_routing_test.npz";
   save_routing(path, record);
   auto arrays = io::read_npz(path);
@@ -107,19 +112,18 @@ struct Width {
 };
 
 TEST(RoutingRecord, KeepsBothRoutersOfACombinedModelApart) {
-  dit::DiffusionTransformer model(dit::preset("tiny-switch-dit-moe"));
-  dit::initialize(model, 1);
-  const auto& c = model.config();
+  Session session(initialized("tiny-switch-dit-moe"));
+  const auto& c = session.config();
   const auto drawn = request(2, 3);
   RoutingRecord tokens(c, drawn), timesteps(c, drawn, Router::timesteps);
   ASSERT_EQ(tokens.router(), Router::tokens);
   Observer observer;
-  observer.routing = [&](const LayerRouting& routing) {
+  observer.routing = [&](const StepRouting& routing) {
     tokens.add(routing);
     timesteps.add(routing);
     return true;
   };
-  ASSERT_TRUE(generate(model, drawn, observer));
+  ASSERT_TRUE(session.draw(drawn, observer));
   EXPECT_EQ(tokens.experts.sizes().slice(2), (at::IntArrayRef{c.depth, 2, c.tokens(), c.experts_per_token}));
   EXPECT_EQ(timesteps.experts.sizes().slice(2), (at::IntArrayRef{c.depth, 2, 1, c.experts_per_timestep}));
   EXPECT_TRUE(tokens.evaluated.all().item<bool>() && timesteps.evaluated.all().item<bool>());
@@ -137,12 +141,28 @@ TEST(RoutingRecord, UsesTheNarrowestIndex) {
   }
 }
 
-TEST(RoutingRecord, LeavesACancelledPassUnmarked) {
-  dit::ModelConfig config;
-  RoutingRecord record(config, request(1, 1));
-  const auto experts = at::zeros({1, config.tokens(), 2}, at::kLong);
-  record.recorder()({0, 1, 0, 0, 1.0, 0, true, experts, at::ones({1, config.tokens(), 2})});
+TEST_F(RecordedRun, LeavesACancelledPassUnmarked) {
+  RoutingRecord record(config(), request_);
+  int asked = 0;
+  Observer observer;
+  observer.routing = record.recorder();
+  observer.stop = [&] { return ++asked > 1; };  // in the middle of the first pass
+  request_.images.resize(1);
+  EXPECT_FALSE(session_.draw(request_, observer));
   EXPECT_FALSE(record.evaluated.any().item<bool>());
+}
+
+TEST(RoutingRecord, HasRoomForAllExpertsOfATokenWhereTheyChoose) {
+  Session session(initialized("tiny-expert-choice"));
+  const auto drawn = request(2, 2);
+  RoutingRecord record(session.config(), drawn);
+  ASSERT_TRUE(session.draw(drawn, {.step_done = {}, .routing = record.recorder(), .image_finished = {}}));
+  const auto& c = session.config();
+  ASSERT_EQ(record.experts.size(-1), c.num_experts);
+  const auto chosen = record.experts.select(3, 0).to(at::kLong);  // [images, steps, layers, T, E]
+  const int64_t capacity = c.experts_per_token * c.tokens() / c.num_experts;
+  for (int64_t e = 0; e < c.num_experts; ++e)
+    EXPECT_TRUE(chosen.eq(e).sum(at::IntArrayRef{3, 4}).eq(capacity).all().item<bool>()) << "expert " << e;
 }
 
 TEST(RoutingRecord, SaysHowMuchMemoryWouldBeNeeded) {

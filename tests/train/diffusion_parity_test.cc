@@ -139,13 +139,13 @@ TEST_P(PriorParityTest, TrainingStep) {
   std::vector<at::Tensor> leaves;
   for (const auto& [name, tensor] : model.parameters()) leaves.push_back(tensor->set_requires_grad(true));
 
-  std::vector<at::Tensor> probabilities;
-  dit::RoutingObserver observer;
-  observer.timesteps = [&](int64_t, const kernels::Routing& routing) {
-    probabilities.push_back(routing.probabilities);
-  };
+  std::vector<kernels::Routing> layers;
+  dit::RoutingTape tape;
+  tape.timesteps.kept = &layers;
   const auto &t = c_.recorded("t"), &target = c_.recorded("train_target");
-  const auto out = model.forward(c_.recorded("x"), t, c_.recorded("y"), observer);
+  const auto out = model.forward(c_.recorded("x"), t, c_.recorded("y"), {}, tape);
+  std::vector<at::Tensor> probabilities;
+  for (const auto& routing : layers) probabilities.push_back(routing.probabilities);
   const auto mse = (out - target).square().mean();
   const PriorMatch recorded{c_.recorded("prior_gate_perm"), c_.recorded("prior_prior_perm"),
                             c_.recorded("prior_match"), 0};

@@ -93,6 +93,25 @@ TEST_F(TrainerTest, TrainsARouterOfTimestepsOverExpertsOfTokens) {
         << name;
 }
 
+// What balances without a loss is part of what resumes, and of the model.
+TEST_F(TrainerTest, TrainsEveryTokenRouterAndResumesIt) {
+  for (const char* model : {"tiny-loss-free", "tiny-expert-choice"}) {
+    recipe_.model = model;
+    const auto unbroken = options((std::string(model) + "-unbroken").c_str()),
+               broken = options((std::string(model) + "-broken").c_str());
+    ASSERT_TRUE(train(recipe_, unbroken));
+    EXPECT_FALSE(train(recipe_, broken, stop_after(5)));
+    ASSERT_TRUE(train(recipe_, broken));
+    const auto a = io::read_safetensors(unbroken.directory / "model.safetensors").tensors;
+    const auto b = io::read_safetensors(broken.directory / "model.safetensors").tensors;
+    for (const auto& [name, tensor] : a) EXPECT_TRUE(at::equal(tensor, b.at(name))) << model << ", " << name;
+    if (std::string_view(model) != "tiny-loss-free") continue;
+    const auto& bias = a.at("blocks.0.moe.gate.e_score_correction_bias");
+    EXPECT_EQ(bias.scalar_type(), at::kFloat);
+    EXPECT_GT(bias.abs().max().item<float>(), 0) << "12 steps moved it";
+  }
+}
+
 TEST_F(TrainerTest, ModelFileSaysHowItWasTrained) {
   train(recipe_, options("run"));
   const auto file = dit::open_model(root_ / "run" / "model.safetensors");

@@ -3,7 +3,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "compare.h"
+#include "../compare.h"
 #include "kernels/linear/linear.h"
 
 namespace switchyard::kernels {

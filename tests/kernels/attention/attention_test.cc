@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {

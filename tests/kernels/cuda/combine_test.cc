@@ -48,6 +48,38 @@ TEST(CudaCombine, WithoutWeightsAllAreOne) {
   }
 }
 
+TEST(CudaCombine, LeavesOutEmptySlots) {
+  for (const auto tokens : kTokenCounts) {
+    const std::int64_t k = 3, width = 33;
+    const auto rows = random({tokens * k, width}, 110), weights = random({tokens, k}, 111),
+               dy = random({tokens, width}, 112);
+    const auto empty = random({tokens, k}, 113).lt(0);
+    const auto all = at::argsort(random({tokens * k}, 114)).to(at::kInt).view({tokens, k});
+    const auto position = all.masked_fill(empty, -1);
+    const auto kept = weights.masked_fill(empty, 0.0).to(at::kDouble);
+    const auto by_slot = rows.to(at::kDouble).index_select(0, all.flatten()).view({tokens, k, width});
+    const auto expected = (by_slot * kept.unsqueeze(2)).sum(1);
+    const auto d_weights = (by_slot * dy.to(at::kDouble).unsqueeze(1)).sum(2).masked_fill(empty, 0.0);
+    under_each_schedule(std::to_string(tokens) + " tokens", [&] {
+      Rows in(rows, 3), places(position.reshape({1, -1}), 0), by(weights, 0), out(tokens, width, at::kFloat, 1),
+          d(dy, 1), d_rows(at::zeros({tokens * k, width}), 2), d_by(tokens, k, at::kFloat, 0);
+      const auto* at_rows = static_cast<std::int32_t*>(places.data());
+      auto* w = static_cast<float*>(by.data());
+      combine({DType::f32, tokens, static_cast<int>(width), static_cast<int>(k), in.data(), in.stride(), at_rows, w,
+               out.data(), out.stride()},
+              {});
+      EXPECT_TRUE(near(out.values(), expected, 1e-5));
+      combine_backward({DType::f32, tokens, static_cast<int>(width), static_cast<int>(k), in.data(), in.stride(),
+                        at_rows, w, d.data(), d.stride(), d_rows.data(), d_rows.stride(),
+                        static_cast<float*>(d_by.data())},
+                       {});
+      EXPECT_TRUE(near(d_by.values(), d_weights, 1e-5));
+      const auto d_by_slot = d_rows.values().index_select(0, all.flatten()).view({tokens, k, width});
+      EXPECT_TRUE(near(d_by_slot, kept.unsqueeze(2) * dy.to(at::kDouble).unsqueeze(1), 1e-5));
+    });
+  }
+}
+
 TEST(CudaCombine, BackwardEqualsTheDefinition) {
   for (const auto tokens : kTokenCounts) {
     for (const auto& [width, k] : {std::pair{33, 1}, {40, 2}, {129, 4}, {31, 8}}) {

@@ -31,7 +31,7 @@ at::Tensor run(const Case& c, const at::Tensor& x, const at::Tensor& gate, const
   const auto p = [](Rows& r) { return static_cast<std::int32_t*>(r.data()); };
   auto* const w = static_cast<float*>(weights.data());
   route({DType::bf16, c.tokens, c.width, c.experts, c.k, in.data(), in.stride(), router.data(),
-         router.stride(), nullptr, p(chosen), w, p(counts)},
+         router.stride(), c.tokens, {}, {}, nullptr, p(chosen), w, p(counts)},
         {});
   order_by_expert({rows, c.experts, c.k, p(chosen), p(counts), p(begin), p(position), p(token_of)}, {});
   grouped_swiglu({rows, c.experts, c.width, c.hidden, in.data(), in.stride(), first.data(), p(begin),

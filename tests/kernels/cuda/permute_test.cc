@@ -44,6 +44,33 @@ TEST(CudaPermute, EqualsAStableSort) {
   }
 }
 
+TEST(CudaPermute, LeavesOutEmptySlots) {
+  for (const auto tokens : kTokenCounts) {
+    const int experts = 5;
+    // Expert choice: slot e is expert e, or empty.
+    const auto chosen = select_by_experts(at::softmax(random({tokens, experts}, 98), -1), (tokens + 1) / 2).experts;
+    const auto expected = kernels::order_by_expert(chosen, experts);
+    const auto slots = chosen.to(at::kInt).flatten();
+    const std::int64_t rows = slots.numel(), filled = slots.ge(0).sum().item<std::int64_t>();
+    under_each_schedule(std::to_string(tokens) + " tokens", [&] {
+      Rows in(slots.view({1, -1}), 0), counts(at::zeros({1, experts}, at::kInt), 0),
+          begin(at::zeros({1, experts + 1}, at::kInt), 0), position(at::zeros({1, rows}, at::kInt), 0),
+          token_of(at::zeros({1, filled}, at::kInt), 0);
+      const auto ints = [](Rows& r) { return static_cast<std::int32_t*>(r.data()); };
+      const auto longs = [](Rows& r) { return r.values().view(-1).to(at::kLong); };
+      count_experts(ints(in), rows, experts, ints(counts), {});
+      order_by_expert({rows, experts, experts, ints(in), ints(counts), ints(begin), ints(position), ints(token_of)},
+                      {});
+      EXPECT_EQ(longs(begin)[experts].item<std::int64_t>(), filled);
+      const auto places = longs(position), empty = slots.lt(0);
+      EXPECT_TRUE(same_bits(places.lt(0), empty));
+      EXPECT_TRUE(same_bits(empty, expected.position.lt(0)));
+      const auto token = at::arange(rows).div(experts, "floor").masked_select(empty.logical_not());
+      EXPECT_TRUE(same_bits(longs(token_of).index_select(0, places.masked_select(empty.logical_not())), token));
+    });
+  }
+}
+
 TEST(CudaPermute, NoRows) {
   std::int32_t counts[3] = {7, 7, 7}, begin[4] = {7, 7, 7, 7};
   count_experts(nullptr, 0, 3, counts, {});

@@ -47,6 +47,9 @@ Router arguments(const Case& c, at::ScalarType type, Rows& x, Rows* gate, Result
           x.stride(),
           gate ? gate->data() : nullptr,
           gate ? gate->stride() : 0,
+          c.tokens,
+          {},
+          {},
           static_cast<float*>(out.probabilities.data()),
           static_cast<std::int32_t*>(out.chosen.data()),
           static_cast<float*>(out.gate_weights.data()),
@@ -119,6 +122,42 @@ TEST(CudaRouter, NotANumberStillGivesDifferentExperts) {  // so that nothing is 
     EXPECT_TRUE(same_bits(out.chosen.values(), at::tensor({0, 1, 2}, at::kInt).view({1, 3})));
     EXPECT_TRUE(at::isnan(out.gate_weights.values()).all().item<bool>());
   });
+}
+
+// Control of every shape: muted and forced experts, scaled weights, for all images and tokens or for some.
+TEST(CudaRouter, FollowsBiasAndScale) {
+  constexpr std::int64_t kImages = 3;
+  for (const Case& c : {Case{33, 8, 2, 8}, {93, 31, 8, 31}, {6, 40, 3, 40}}) {
+    const auto logits = random({c.tokens, c.experts}, 94) * 4;
+    const std::int64_t tokens = c.tokens / kImages;
+    for (const auto& [images, of_tokens] : {std::pair{std::int64_t{1}, std::int64_t{1}}, {kImages, 1}, {1, tokens}, {kImages, tokens}}) {
+      const auto dice = random({images, of_tokens, c.experts}, 96);
+      const auto zero = at::zeros_like(dice);
+      auto bias = at::where(dice > 0.7, zero + kForced, at::where(dice < -0.3, zero + kMuted, dice));
+      bias[0][0].fill_(kMuted);  // of these tokens, one expert is left
+      bias[0][0][c.experts - 1] = 0;
+      const Selection selection{bias, random({images, of_tokens, c.experts}, 97)};
+      const auto expected = select_top_k(at::softmax(logits, -1), c.k, selection, kImages);
+      ASSERT_TRUE((expected.experts == kEmptySlot).any().item<bool>());
+      under_each_schedule(text(c, at::kFloat), [&, images = images, of_tokens = of_tokens] {
+        Rows in(logits, 2), b(bias.flatten(0, 1), 3), s(selection.scale.flatten(0, 1), 1);
+        Results out(c.tokens, c.experts, c.k);
+        auto a = arguments(c, at::kFloat, in, nullptr, out);
+        a.tokens_per_image = tokens;
+        const auto control = [&](Rows& rows) {
+          return Control{static_cast<float*>(rows.data()), images == 1 ? 0 : of_tokens * rows.stride(),
+                         of_tokens == 1 ? 0 : rows.stride()};
+        };
+        a.bias = control(b);
+        a.scale = control(s);
+        route(a, {});
+        EXPECT_TRUE(near(out.probabilities.values(), expected.probabilities, 1e-6));
+        EXPECT_TRUE(same_bits(out.chosen.values().to(at::kLong), expected.experts));
+        EXPECT_TRUE(near(out.gate_weights.values(), expected.gate_weights, 1e-6));
+        EXPECT_TRUE(same_bits(out.counts.values().view(-1).to(at::kLong), expert_choices(expected)));
+      });
+    }
+  }
 }
 
 TEST(CudaRouter, NoTokensAndImpossibleSizes) {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {

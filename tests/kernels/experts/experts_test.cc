@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {
@@ -13,17 +13,19 @@ namespace {
 struct Case {
   int64_t tokens, num_experts, k, width, hidden;
   bool skewed = false;  // most experts get no token
+  bool ragged = false;  // the experts choose: tokens have any number of them
 };
 
 constexpr Case kCases[] = {
     {1, 1, 1, 4, 4},       {1, 8, 2, 16, 24},         {31, 8, 2, 32, 48},  {33, 3, 3, 20, 12},
     {127, 16, 2, 32, 32},  {127, 8, 2, 32, 48, true}, {33, 31, 8, 16, 16}, {31, 71, 2, 24, 8, true},
-    {127, 4, 1, 192, 176}, {64, 40, 4, 8, 136},
+    {127, 4, 1, 192, 176}, {64, 40, 4, 8, 136},        {31, 8, 2, 32, 48, false, true},
+    {33, 3, 2, 20, 12, true, true},  {127, 16, 1, 32, 32, false, true},
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.tokens << " tokens, " << c.num_experts << " experts, k " << c.k << ", width " << c.width
-             << ", hidden " << c.hidden << (c.skewed ? ", skewed" : "");
+             << ", hidden " << c.hidden << (c.skewed ? ", skewed" : "") << (c.ragged ? ", ragged" : "");
 }
 
 struct Inputs {
@@ -59,7 +61,9 @@ Inputs inputs_of(const Case& c, at::ScalarType dtype) {
                out = 1 / std::sqrt(static_cast<double>(c.hidden));
   return {random({c.tokens, c.width}, 42).to(dtype),
           (random({c.num_experts, 2 * c.hidden, c.width}, 43) * in).to(dtype),
-          (random({c.num_experts, c.width, c.hidden}, 44) * out).to(dtype), route_top_k(logits, c.k)};
+          (random({c.num_experts, c.width, c.hidden}, 44) * out).to(dtype),
+          c.ragged ? select_by_experts(at::softmax(logits, -1), std::max<int64_t>(1, c.k * c.tokens / c.num_experts))
+                   : route_top_k(logits, c.k)};
 }
 
 // One token after the other, in double.
@@ -69,6 +73,7 @@ at::Tensor definition(const Inputs& in) {
   for (int64_t token = 0; token < y.size(0); ++token) {
     for (int64_t slot = 0; slot < in.routing.experts.size(1); ++slot) {
       const int64_t e = in.routing.experts[token][slot].item<int64_t>(), hidden = d.down.size(2);
+      if (e == kEmptySlot) continue;
       const auto g = d.gate_up[e].narrow(0, 0, hidden).mv(d.x[token]),
                  u = d.gate_up[e].narrow(0, hidden, hidden).mv(d.x[token]);
       y[token] += d.routing.gate_weights[token][slot] * d.down[e].mv(g / (1 + at::exp(-g)) * u);

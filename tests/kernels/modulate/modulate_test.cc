@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {

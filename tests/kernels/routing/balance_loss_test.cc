@@ -1,7 +1,7 @@
 // E * sum_e f_e P_e on routings of which the value is known.
 #include <torch/csrc/autograd/autograd.h>
 
-#include "compare.h"
+#include "../compare.h"
 #include "kernels/routing/routing.h"
 
 namespace switchyard::kernels {

@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {
@@ -199,6 +199,92 @@ TEST(OrderByExpert, NoTokens) {
   const auto order = order_by_expert(at::empty({0, 2}, at::kLong), 3);
   EXPECT_EQ(order.begin, std::vector<int64_t>(4));
   EXPECT_EQ(order.token.numel(), 0);
+}
+
+TEST(SelectTopK, BiasMovesTheChoiceAndNotTheWeights) {
+  const auto p = at::softmax(random({33, 8}, 61), -1);
+  const auto bias = random({1, 1, 8}, 62);
+  const auto routing = select_top_k(p, 3, {bias, {}});
+  EXPECT_TRUE(at::equal(routing.experts, std::get<1>((p + bias[0]).topk(3, 1))));
+  EXPECT_TRUE(at::equal(routing.gate_weights, p.gather(1, routing.experts)));
+  EXPECT_TRUE(at::equal(routing.probabilities, p));
+}
+
+TEST(SelectTopK, ScaleMovesTheWeightsAndNotTheChoice) {
+  const auto p = at::softmax(random({34, 8}, 63), -1);
+  const auto scale = random({2, 17, 8}, 64);
+  const auto plain = select_top_k(p, 2), scaled = select_top_k(p, 2, {{}, scale}, 2);
+  EXPECT_TRUE(at::equal(scaled.experts, plain.experts));
+  EXPECT_TRUE(at::equal(scaled.gate_weights, plain.gate_weights * scale.view({34, 8}).gather(1, plain.experts)));
+}
+
+TEST(SelectTopK, MutedExpertsLeaveSlotsEmpty) {
+  const auto p = at::softmax(random({5, 3}, 65), -1);
+  auto bias = at::zeros({1, 5, 3});
+  bias[0][2][0] = bias[0][2][1] = kMuted;
+  const auto routing = select_top_k(p, 2, {bias, {}});
+  EXPECT_TRUE(at::equal(routing.experts[2], at::tensor({int64_t{2}, kEmptySlot})));
+  EXPECT_EQ(routing.gate_weights[2][1].item<float>(), 0);
+  EXPECT_EQ(expert_choices(routing).sum().item<int64_t>(), 9);
+}
+
+TEST(SelectTopK, NotANumberIsChosenLastAndFillsNoSlotTwice) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto p = at::tensor({nan, 0.1f, nan, 0.9f, nan, nan, nan, nan}).view({2, 4});
+  const auto routing = select_top_k(p, 3);
+  EXPECT_TRUE(at::equal(routing.experts, at::tensor({3, 1, 0, 0, 1, 2}, at::kLong).view({2, 3})));
+}
+
+TEST(SelectTopK, RefusesControlOfOtherSizes) {
+  const auto p = at::softmax(random({6, 4}, 66), -1);
+  EXPECT_ANY_THROW(select_top_k(p, 2, {at::zeros({2, 2, 4}), {}}, 2));
+  EXPECT_ANY_THROW(select_top_k(p, 2, {at::zeros({1, 1, 3}), {}}, 2));
+  EXPECT_ANY_THROW(select_top_k(p, 2, {at::zeros({1, 1, 4}), {}}, 4));
+}
+
+// The definition, expert by expert.
+TEST(SelectByExperts, EveryExpertTakesTheTokensThatScoreHighestInEachImage) {
+  for (const auto& [images, tokens, experts, capacity] :
+       {std::tuple{1, 1, 3, 1}, {3, 31, 8, 8}, {2, 33, 5, 33}, {1, 32, 1, 7}}) {
+    const auto p = at::sigmoid(random({images * tokens, experts}, 67));  // no ties, with one expert either
+    const auto routing = select_by_experts(p, capacity, {}, images);
+    EXPECT_EQ(routing.most_rows(), images * experts * capacity);
+    for (int64_t image = 0; image < images; ++image) {
+      const auto of_image = p.narrow(0, image * tokens, tokens);
+      for (int64_t e = 0; e < experts; ++e) {
+        auto expected = at::zeros({tokens}, at::kBool);
+        expected.index_fill_(0, std::get<1>(of_image.select(1, e).topk(capacity)), true);
+        const auto slot = routing.experts.narrow(0, image * tokens, tokens).select(1, e);
+        EXPECT_TRUE(at::equal(slot.eq(e), expected)) << "image " << image << ", expert " << e;
+        EXPECT_TRUE(at::equal(slot.ne(kEmptySlot), expected));
+      }
+    }
+    EXPECT_TRUE(at::equal(routing.gate_weights, p * routing.experts.ne(kEmptySlot)));
+  }
+}
+
+TEST(SelectByExperts, OfEqualScoresTheFirstTokensAreTaken) {
+  const auto routing = select_by_experts(at::full({7, 2}, 0.5), 3);
+  EXPECT_TRUE(at::equal(routing.experts.ne(kEmptySlot).sum(1), at::tensor({2, 2, 2, 0, 0, 0, 0}, at::kLong)));
+}
+
+TEST(WriteGateWeights, PutsEveryWeightInItsExpertsPlace) {
+  for (const bool by_experts : {false, true}) {
+    const auto p = at::softmax(random({6, 5}, 68), -1);
+    const auto routing = by_experts ? select_by_experts(p, 2, {}, 2) : select_top_k(p, 2);
+    const auto larger = at::full({2, 3, 9}, 7.0);  // a part of something larger
+    write_gate_weights(routing, larger.narrow(-1, 2, 5));
+    auto expected = at::zeros({6, 5});
+    for (int64_t t = 0; t < 6; ++t) {
+      for (int64_t s = 0; s < routing.experts.size(1); ++s) {
+        const auto e = routing.experts[t][s].item<int64_t>();
+        if (e != kEmptySlot) expected[t][e] = routing.gate_weights[t][s];
+      }
+    }
+    EXPECT_TRUE(at::equal(larger.narrow(-1, 2, 5).flatten(0, 1), expected));
+    EXPECT_TRUE(at::equal(larger.narrow(-1, 0, 2), at::full({2, 3, 2}, 7.0)));
+    EXPECT_TRUE(at::equal(larger.narrow(-1, 7, 2), at::full({2, 3, 2}, 7.0)));
+  }
 }
 
 }  // namespace

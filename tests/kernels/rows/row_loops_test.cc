@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "compare.h"
+#include "../compare.h"
 #include "kernels/rows/rows.h"
 
 namespace switchyard::kernels {

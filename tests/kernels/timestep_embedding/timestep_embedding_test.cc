@@ -1,7 +1,7 @@
 // The embedding of timesteps against its definition in double.
 #include "kernels/timestep_embedding/timestep_embedding.h"
 
-#include "compare.h"
+#include "../compare.h"
 
 namespace switchyard::kernels {
 namespace {

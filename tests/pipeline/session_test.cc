@@ -1,22 +1,30 @@
-#include "pipeline/generate.h"
+#include "pipeline/session.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
+
+#include "io/error.h"
 
 namespace switchyard::pipeline {
 namespace {
 
 // The embedded model with a quarter of the tokens and random weights, every layer of which matters.
-dit::DiffusionTransformer random_model(at::ScalarType dtype = at::kFloat,
-                                       kernels::Products products = kernels::Products::in_dtype) {
+dit::DiffusionTransformer random_model_unpacked(at::ScalarType dtype = at::kFloat) {
   const at::NoGradGuard no_grad;
   dit::DiffusionTransformer model(dit::preset("solids/8"), at::TensorOptions().dtype(dtype));
   const auto generator = at::detail::createCPUGenerator(5);
   for (auto& [name, tensor] : model.parameters()) tensor->normal_(0.0, 0.05, generator);
+  return model;
+}
+
+dit::DiffusionTransformer random_model(at::ScalarType dtype = at::kFloat,
+                                       kernels::Products products = kernels::Products::in_dtype) {
+  auto model = random_model_unpacked(dtype);
   model.pack(products);
   return model;
 }
@@ -28,15 +36,14 @@ Request request_of(int64_t images, int steps = 3) {
   return request;
 }
 
-std::vector<at::Tensor> pixels_of(const dit::DiffusionTransformer& model, const Request& request,
-                                  Observer observer = {}) {
+std::vector<at::Tensor> pixels_of(Session& session, const Request& request, Observer observer = {}) {
   std::vector<at::Tensor> pixels;
   observer.image_finished = [&](const ImageFinished& done) {
     EXPECT_EQ(done.image, static_cast<int64_t>(pixels.size()));
     pixels.push_back(done.pixels);
     return true;
   };
-  EXPECT_TRUE(generate(model, request, observer));
+  EXPECT_TRUE(session.draw(request, observer));
   return pixels;
 }
 
@@ -47,9 +54,9 @@ void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
 
 class Generate : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { model_ = new dit::DiffusionTransformer(random_model()); }
-  static void TearDownTestSuite() { delete model_; }
-  static inline dit::DiffusionTransformer* model_ = nullptr;
+  static void SetUpTestSuite() { session_ = new Session(random_model()); }
+  static void TearDownTestSuite() { delete session_; }
+  static inline Session* session_ = nullptr;
 };
 
 TEST_F(Generate, BatchSizeDoesNotChangeAPixel) {
@@ -63,12 +70,12 @@ TEST_F(Generate, BatchSizeDoesNotChangeAPixel) {
     request.settings.solver = solver;
     request.settings.guidance.scale = scale;
     request.batch_size = 1;
-    const auto one_by_one = pixels_of(*model_, request);
+    const auto one_by_one = pixels_of(*session_, request);
     EXPECT_FALSE(at::equal(one_by_one[0], one_by_one[1]));
     for (const int64_t batch : {3, 8}) {
       SCOPED_TRACE(std::string(to_string(solver)) + ", batch " + std::to_string(batch));
       request.batch_size = batch;
-      expect_equal(one_by_one, pixels_of(*model_, request));
+      expect_equal(one_by_one, pixels_of(*session_, request));
     }
   }
 }
@@ -77,18 +84,18 @@ TEST(GenerateInFewerBits, BatchSizeAndRecordingDoNotChangeAPixel) {
   for (const auto products : {kernels::Products::in_dtype, kernels::Products::int8}) {
     const bool int8 = products == kernels::Products::int8;
     if (!kernels::has_products(at::kBFloat16, products)) GTEST_SKIP() << "no such products on this processor";
-    const auto model = random_model(at::kBFloat16, products);
+    Session session(random_model(at::kBFloat16, products));
     auto request = request_of(9);
     request.batch_size = 1;
-    const auto one_by_one = pixels_of(model, request);
+    const auto one_by_one = pixels_of(session, request);
     EXPECT_FALSE(at::equal(one_by_one[0], one_by_one[1]));
     Observer watching;
-    watching.routing = [](const LayerRouting&) { return true; };
+    watching.routing = [](const StepRouting&) { return true; };
     for (const int64_t batch : {3, 8}) {
       SCOPED_TRACE((int8 ? "int8, batch " : "bf16, batch ") + std::to_string(batch));
       request.batch_size = batch;
-      expect_equal(one_by_one, pixels_of(model, request));
-      expect_equal(one_by_one, pixels_of(model, request, watching));
+      expect_equal(one_by_one, pixels_of(session, request));
+      expect_equal(one_by_one, pixels_of(session, request, watching));
     }
   }
 }
@@ -97,20 +104,21 @@ TEST_F(Generate, RecordingDoesNotChangeAPixel) {
   const auto request = request_of(3);
   Observer watching;
   int64_t events = 0;
-  watching.routing = [&](const LayerRouting&) { return ++events > 0; };
+  watching.routing = [&](const StepRouting&) { return ++events > 0; };
   watching.step_done = [](const StepDone&) { return true; };
-  expect_equal(pixels_of(*model_, request), pixels_of(*model_, request, watching));
-  EXPECT_EQ(events, 3 * 6 * 2);  // steps, layers, halves
+  watching.previews = watching.probabilities = true;
+  expect_equal(pixels_of(*session_, request), pixels_of(*session_, request, watching));
+  EXPECT_EQ(events, 3 * 2);  // steps, halves
 }
 
 TEST_F(Generate, ImageIsAFunctionOfClassAndSeed) {
   auto request = request_of(2);
-  const auto before = pixels_of(*model_, request);
+  const auto before = pixels_of(*session_, request);
   std::swap(request.images[0], request.images[1]);
-  const auto swapped = pixels_of(*model_, request);
+  const auto swapped = pixels_of(*session_, request);
   EXPECT_TRUE(at::equal(before[0], swapped[1]));
   request.images[0].seed += 1;
-  EXPECT_FALSE(at::equal(swapped[0], pixels_of(*model_, request)[0]));
+  EXPECT_FALSE(at::equal(swapped[0], pixels_of(*session_, request)[0]));
 }
 
 TEST_F(Generate, RoutingHasTheShapeOfTheBatchAndNamesItsHalf) {
@@ -118,13 +126,14 @@ TEST_F(Generate, RoutingHasTheShapeOfTheBatchAndNamesItsHalf) {
   request.batch_size = 3;
   std::vector<std::pair<int64_t, bool>> seen;
   Observer observer;
-  observer.routing = [&](const LayerRouting& r) {
-    EXPECT_EQ(r.experts.sizes(), (at::IntArrayRef{r.images, 64, 2}));
-    EXPECT_EQ(r.gate_weights.sizes(), r.experts.sizes());
-    if (r.layer == 0) seen.emplace_back(r.first_image, r.conditional);
+  observer.routing = [&](const StepRouting& r) {
+    EXPECT_EQ(r.tokens.gate_weights.sizes(), (at::IntArrayRef{6, r.images, 64, 8}));
+    EXPECT_TRUE((r.tokens.gate_weights > 0).sum(-1).eq(2).all().item<bool>());
+    EXPECT_FALSE(r.tokens.probabilities.defined() || r.timesteps.gate_weights.defined());
+    seen.emplace_back(r.first_image, r.conditional);
     return true;
   };
-  generate(*model_, request, observer);
+  session_->draw(request, observer);
   EXPECT_EQ(seen, (std::vector<std::pair<int64_t, bool>>{{0, true}, {0, false}, {3, true}, {3, false}}));
 }
 
@@ -133,24 +142,41 @@ TEST_F(Generate, UnconditionalHalfRunsInsideTheGuidanceIntervalOnly) {
   request.settings.guidance = {.scale = 3.0, .t_low = 0.5, .t_high = 0.8};
   std::vector<double> unconditional;
   Observer observer;
-  observer.routing = [&](const LayerRouting& r) {
-    if (r.layer == 0 && !r.conditional) unconditional.push_back(r.t);
+  observer.routing = [&](const StepRouting& r) {
+    if (!r.conditional) unconditional.push_back(r.t);
     return true;
   };
-  generate(*model_, request, observer);
+  session_->draw(request, observer);
   EXPECT_EQ(unconditional, (std::vector<double>{0.75, 0.5}));
 }
 
 TEST_F(Generate, StepsTellWhereTheyAreAndShowTheCleanImage) {
   std::vector<int> steps;
   Observer observer;
+  observer.previews = true;
   observer.step_done = [&](const StepDone& step) {
     EXPECT_EQ(step.preview.sizes(), (at::IntArrayRef{2, 3, 64, 64}));
     steps.push_back(step.step);
     return true;
   };
-  EXPECT_TRUE(generate(*model_, request_of(2), observer));
+  EXPECT_TRUE(session_->draw(request_of(2), observer));
   EXPECT_EQ(steps, (std::vector<int>{0, 1, 2}));
+}
+
+TEST_F(Generate, PreviewsAreMadeOnRequestAlone) {
+  Observer observer;
+  observer.step_done = [&](const StepDone& step) { return !step.preview.defined(); };
+  EXPECT_TRUE(session_->draw(request_of(1), observer));
+}
+
+TEST_F(Generate, StopIsLookedAtInEveryBlock) {
+  std::atomic<int> asked = 0;
+  Observer observer;
+  observer.stop = [&] { return ++asked > 4; };
+  auto request = request_of(1, 50);
+  request.settings.guidance.scale = 1;  // one row: one thread asks
+  EXPECT_FALSE(session_->draw(request, observer));
+  EXPECT_EQ(asked, 5);
 }
 
 TEST_F(Generate, AnyObserverCancelsWithinOneStep) {
@@ -158,23 +184,23 @@ TEST_F(Generate, AnyObserverCancelsWithinOneStep) {
   int steps = 0, routings = 0;
   Observer by_step;
   by_step.step_done = [&](const StepDone&) { return ++steps < 2; };
-  EXPECT_FALSE(generate(*model_, request, by_step));
+  EXPECT_FALSE(session_->draw(request, by_step));
   EXPECT_EQ(steps, 2);
 
   Observer by_routing;
-  by_routing.routing = [&](const LayerRouting&) { return ++routings < 3; };
-  EXPECT_FALSE(generate(*model_, request, by_routing));
+  by_routing.routing = [&](const StepRouting&) { return ++routings < 3; };
+  EXPECT_FALSE(session_->draw(request, by_routing));
   EXPECT_EQ(routings, 3);
 
   Observer by_image;
   by_image.image_finished = [](const ImageFinished&) { return false; };
-  EXPECT_FALSE(generate(*model_, request_of(2, 1), by_image));
+  EXPECT_FALSE(session_->draw(request_of(2, 1), by_image));
 }
 
 TEST_F(Generate, BadRequestsAreNamed) {
   const auto message = [&](const Request& request) -> std::string {
     try {
-      generate(*model_, request, {});
+      session_->draw(request, {});
     } catch (const std::invalid_argument& error) {
       return error.what();
     }
@@ -187,8 +213,8 @@ TEST_F(Generate, BadRequestsAreNamed) {
   request.batch_size = 0;
   EXPECT_NE(message(request).find("batch size"), std::string::npos) << message(request);
   request = request_of(1);
-  request.settings.weak_experts = 1;
-  EXPECT_NE(message(request).find("weaker model"), std::string::npos) << message(request);
+  request.settings.weak_experts = 3;
+  EXPECT_NE(message(request).find("weak_experts is 3, expected 0 (off) .. 2"), std::string::npos) << message(request);
   request = request_of(1);
   request.settings.eta = 2;
   EXPECT_NE(message(request).find("eta is 2"), std::string::npos) << message(request);
@@ -197,17 +223,16 @@ TEST_F(Generate, BadRequestsAreNamed) {
 }
 
 // A small model of a discrete schedule with random weights.
-std::unique_ptr<dit::DiffusionTransformer> discrete_model(const char* schedule, const char* prediction) {
+std::unique_ptr<Session> discrete_session(const char* schedule, const char* prediction) {
   const at::NoGradGuard no_grad;
   auto config = dit::preset("tiny");
   config.schedule = schedule;
   config.prediction = prediction;
   config.learn_sigma = config.prediction == "noise_and_variance";
-  auto model = std::make_unique<dit::DiffusionTransformer>(config);
+  dit::DiffusionTransformer model(config);
   const auto generator = at::detail::createCPUGenerator(5);
-  for (auto& [name, tensor] : model->parameters()) tensor->normal_(0.0, 0.05, generator);
-  model->pack();
-  return model;
+  for (auto& [name, tensor] : model.parameters()) tensor->normal_(0.0, 0.05, generator);
+  return std::make_unique<Session>(std::move(model));
 }
 
 struct Objective {
@@ -216,8 +241,8 @@ struct Objective {
 
 class GenerateDiscrete : public ::testing::TestWithParam<Objective> {
  protected:
-  void SetUp() override { model_ = discrete_model(GetParam().schedule, GetParam().prediction); }
-  std::unique_ptr<dit::DiffusionTransformer> model_;
+  void SetUp() override { session_ = discrete_session(GetParam().schedule, GetParam().prediction); }
+  std::unique_ptr<Session> session_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Objectives, GenerateDiscrete,
@@ -235,14 +260,14 @@ TEST_P(GenerateDiscrete, BatchSizeDoesNotChangeAPixel) {
     request.settings.eta = 0.5;
     request.settings.clip = 1;
     request.settings.churn.amount = 2;
-    const auto classes = model_->config().num_classes;
+    const auto classes = session_->config().num_classes;
     for (int64_t i = 0; i < 5; ++i)
       request.images.push_back({i % (classes + 1), static_cast<uint64_t>(7 + i)});
     request.batch_size = 1;
-    const auto one_by_one = pixels_of(*model_, request);
+    const auto one_by_one = pixels_of(*session_, request);
     request.batch_size = 3;
     SCOPED_TRACE(std::string(to_string(solver)));
-    expect_equal(one_by_one, pixels_of(*model_, request));
+    expect_equal(one_by_one, pixels_of(*session_, request));
     EXPECT_FALSE(at::equal(one_by_one[0], one_by_one[1]));
   }
 }
@@ -254,52 +279,61 @@ TEST_P(GenerateDiscrete, TellsTheModelTimesteps) {
   request.images.push_back({0, 1});
   std::vector<double> times;
   Observer observer;
-  observer.routing = [&](const LayerRouting& r) {
-    if (r.layer == 0 && r.conditional) times.push_back(r.t);
+  observer.routing = [&](const StepRouting& r) {
+    if (r.conditional) times.push_back(r.t);
     return true;
   };
-  EXPECT_TRUE(generate(*model_, request, observer));
+  EXPECT_TRUE(session_->draw(request, observer));
   EXPECT_EQ(times, (std::vector<double>{999, 666, 333, 0}));
 }
 
-TEST_F(Generate, SecondHalfOfAutoguidanceIsTheWeakerModel) {
-  const at::NoGradGuard no_grad;
-  auto strong = random_model();
-  const auto weak = weaker_model(strong, 1);
-  EXPECT_EQ(weak.config().experts_per_token, 1);
+TEST_F(Generate, SecondHalfOfAutoguidanceHasFewerExperts) {
   auto request = request_of(2, 2);
   request.settings.weak_experts = 1;
-  request.weaker = &weak;
   std::vector<std::pair<bool, int64_t>> seen;
   Observer observer;
-  observer.routing = [&](const LayerRouting& r) {
-    if (r.layer == 0 && r.step == 0) seen.emplace_back(r.conditional, r.experts.size(2));
+  observer.routing = [&](const StepRouting& r) {
+    if (r.step == 0) seen.emplace_back(r.conditional, (r.tokens.gate_weights[0][0][0] > 0).sum().item<int64_t>());
     return true;
   };
-  const auto guided = pixels_of(strong, request, observer);
+  const auto guided = pixels_of(*session_, request, observer);
   EXPECT_EQ(seen, (std::vector<std::pair<bool, int64_t>>{{true, 2}, {false, 1}}));
   request.batch_size = 1;
-  expect_equal(guided, pixels_of(strong, request));
+  expect_equal(guided, pixels_of(*session_, request));
 
-  // With the model itself as the weaker one, there is nothing to move away from.
-  request.weaker = &strong;
+  // With as many experts in the other half, there is nothing to move away from.
+  request.settings.weak_experts = session_->config().experts_per_token;
   auto unguided = request_of(2, 2);
   unguided.settings.guidance.scale = 1;
-  expect_equal(pixels_of(strong, request), pixels_of(strong, unguided));
-  EXPECT_FALSE(at::equal(guided[0], pixels_of(strong, unguided)[0]));
+  expect_equal(pixels_of(*session_, request), pixels_of(*session_, unguided));
+  EXPECT_FALSE(at::equal(guided[0], pixels_of(*session_, unguided)[0]));
 }
 
-// A file may hold other positions than the computed ones.
-TEST_F(Generate, WeakerModelHasTheModelsPositions) {
-  const at::NoGradGuard no_grad;
-  auto strong = random_model();
-  strong.state_dict().at("pos_embed").normal_(0.0, 1.0, at::detail::createCPUGenerator(9));
-  const auto same = weaker_model(strong, strong.config().experts_per_token);
-  auto request = request_of(1, 2), unguided = request;
-  request.settings.weak_experts = strong.config().experts_per_token;
-  request.weaker = &same;
-  unguided.settings.guidance.scale = 1;
-  expect_equal(pixels_of(strong, request), pixels_of(strong, unguided));
+// A black picture with exit 0 is the worst that can happen to someone who draws 50,000 over night.
+TEST(NotFinite, IsAnErrorThatNamesStepBlockAndHalf) {
+  struct Case {
+    const char *tensor, *where, *half;
+  };
+  for (const auto& [tensor, where, half] : {Case{"blocks.3.attn.proj.weight", "block 3", "with the class"},
+                                            Case{"x_embedder.proj.weight", "the patch embedding", "with the class"},
+                                            Case{"final_layer.linear.weight", "the output layer", "with the class"},
+                                            Case{"y_embedder.embedding_table.weight", "block 0", "without the class"}}) {
+    auto model = random_model_unpacked();
+    auto weight = model.state_dict().at(tensor);
+    weight[-1].flatten()[0].fill_(NAN);  // of the label table: the null class
+    Session session(std::move(model));
+    Observer observer;
+    observer.image_finished = [](const ImageFinished&) -> bool { throw std::logic_error("a picture was made"); };
+    try {
+      session.draw(request_of(2), observer);
+      FAIL() << tensor << ": expected io::InputError";
+    } catch (const io::InputError& error) {
+      const std::string text = error.what();
+      EXPECT_NE(text.find("step 1 of 3"), std::string::npos) << text;
+      EXPECT_NE(text.find(where), std::string::npos) << text;
+      EXPECT_NE(text.find(half), std::string::npos) << text;
+    }
+  }
 }
 
 TEST_F(Generate, EverySolverOfRectifiedFlowsRuns) {
@@ -308,9 +342,9 @@ TEST_F(Generate, EverySolverOfRectifiedFlowsRuns) {
     auto request = request_of(1, 2);
     request.settings.solver = solver;
     if (sampler::facts(solver).flow) {
-      EXPECT_EQ(pixels_of(*model_, request).size(), 1u) << name;
+      EXPECT_EQ(pixels_of(*session_, request).size(), 1u) << name;
     } else {
-      EXPECT_THROW(generate(*model_, request, {}), std::invalid_argument) << name;
+      EXPECT_THROW(session_->draw(request, {}), std::invalid_argument) << name;
     }
   }
 }

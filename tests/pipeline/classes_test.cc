@@ -1,10 +1,10 @@
-#include "app/cli/model_argument.h"
+#include "pipeline/classes.h"
 
 #include <gtest/gtest.h>
 
 #include "../io/scratch.h"
 
-namespace switchyard::app {
+namespace switchyard::pipeline {
 namespace {
 
 dit::ModelConfig with_classes(std::vector<std::string> names) {
@@ -56,4 +56,4 @@ TEST(ClassFileName, ClassesNeverShareOne) {
 }
 
 }  // namespace
-}  // namespace switchyard::app
+}  // namespace switchyard::pipeline

@@ -1,0 +1,83 @@
+#include "pipeline/classes.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+
+#include "sampler/near_misses.h"
+
+namespace switchyard::pipeline {
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
+std::optional<int64_t> as_index(const std::string& text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+int64_t find_class(const dit::ModelConfig& config, const std::string& given) {
+  const std::vector<std::string_view> known(config.class_names.begin(), config.class_names.end());
+  const std::string wanted = lower(given);
+  std::vector<int64_t> beginnings;
+  for (size_t i = 0; i < known.size(); ++i) {
+    const std::string name = lower(std::string(known[i]));
+    if (name == wanted) return static_cast<int64_t>(i);
+    if (!wanted.empty() && name.starts_with(wanted)) beginnings.push_back(static_cast<int64_t>(i));
+  }
+  if (const auto index = as_index(given)) {
+    if (*index >= 0 && *index < config.num_classes) return *index;
+    throw std::invalid_argument("class " + given + ": expected an index in 0 .. " +
+                                std::to_string(config.num_classes - 1));
+  }
+  if (beginnings.size() == 1) return beginnings.front();
+  const std::string hint = known.empty() ? "the model names no classes: expected an index in 0 .. " +
+                                               std::to_string(config.num_classes - 1)
+                                         : sampler::near_misses(given, known);
+  throw std::invalid_argument((beginnings.empty() ? "unknown class \"" : "ambiguous class \"") + given +
+                              "\": " + hint);
+}
+
+std::string usable(const std::string& name) {
+  std::string text = name;
+  for (char& c : text) {
+    const bool keep = ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '_';
+    if (!keep) c = '-';
+  }
+  return text.size() <= 100 && text.find_first_not_of('-') != std::string::npos ? text : "";
+}
+
+}  // namespace
+
+std::vector<int64_t> find_classes(const dit::ModelConfig& config, const std::vector<std::string>& names) {
+  std::vector<int64_t> labels;
+  const auto add = [&](int64_t label) {
+    if (std::ranges::find(labels, label) == labels.end()) labels.push_back(label);
+  };
+  std::vector<int64_t> all(static_cast<size_t>(config.num_classes));
+  std::iota(all.begin(), all.end(), 0);
+  for (const auto& name : names) {
+    if (lower(name) == "all") return all;
+    add(find_class(config, name));
+  }
+  return names.empty() ? all : labels;
+}
+
+std::string class_file_name(const dit::ModelConfig& config, int64_t label) {
+  const auto index = static_cast<size_t>(label);
+  const auto& names = config.class_names;
+  const std::string text = index < names.size() ? usable(names[index]) : "";
+  // Two classes must not share a file.
+  const bool unique =
+      std::ranges::count_if(names, [&](const auto& other) { return usable(other) == text; }) == 1;
+  return !text.empty() && unique ? text : "class-" + std::to_string(label);
+}
+
+}  // namespace switchyard::pipeline

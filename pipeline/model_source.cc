@@ -1,0 +1,46 @@
+#include "pipeline/model_source.h"
+
+#include <algorithm>
+
+#include "io/error.h"
+#include "pipeline/metadata.h"
+
+namespace switchyard::pipeline {
+
+std::string ModelSource::name() const {
+  if (file.empty()) return bytes_name;
+  // It goes into the images' text, which is UTF-8; a file name need not be.
+  std::string text = file.stem().string();
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c < 0x20; }, '?');
+  return text;
+}
+
+std::string ModelSource::where() const { return file.empty() ? "embedded in the program" : file.string(); }
+
+int64_t ModelSource::size() const {
+  if (file.empty()) return static_cast<int64_t>(bytes.size());
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  if (error) throw io::InputError(file.string() + ": " + error.message());
+  return static_cast<int64_t>(size);
+}
+
+dit::ModelFile ModelSource::open() const {
+  return file.empty() ? dit::open_model(bytes, "embedded model", reading) : dit::open_model(file, reading);
+}
+
+dit::ModelFile ModelSource::open_for_use() const {
+  auto opened = open();
+  const auto heads = opened.origin.find("num_heads");
+  if (heads != opened.origin.end() && heads->second == dit::Origin::guessed) {
+    throw io::InputError(opened.source +
+                         ": does not say how many attention heads it has, and no published model is " +
+                         std::to_string(opened.config.hidden_size) + " wide: give --heads");
+  }
+  return opened;
+}
+
+std::string ModelSource::hash() const { return file.empty() ? model_hash(bytes) : model_hash(file); }
+
+}  // namespace switchyard::pipeline

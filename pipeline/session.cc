@@ -1,0 +1,234 @@
+#include "pipeline/session.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/util/StringUtil.h>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "dit/replayed_forward.h"
+#include "io/error.h"
+#include "pipeline/batch.h"
+#include "pipeline/latent_preview.h"
+#include "pipeline/objective_probe.h"
+#include "vae/checkpoint.h"
+
+namespace switchyard::pipeline {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The times at which a CPU's model will be asked, the same in every batch. A GPU's recording has what depends
+// on them inside.
+std::vector<double> times_of(const dit::DiffusionTransformer& model, const Settings& settings) {
+  if (!model.device().is_cpu()) return {};
+  auto times = sampler::evaluation_times(solver_settings(settings), problem_of(model.config(), settings));
+  for (auto& t : times) t = told(model.config(), t);
+  return times;
+}
+
+std::vector<double> noise_fractions_of(const dit::ModelConfig& config, const Settings& settings) {
+  const sampler::Schedule schedule(config.schedule);
+  std::vector<double> fractions;
+  for (const double t : sampler::evaluation_times(solver_settings(settings), problem_of(config, settings)))
+    fractions.push_back(schedule.noise_fraction(t));
+  return fractions;
+}
+
+void check_settings(const dit::ModelConfig& config, const Settings& settings) {
+  sampler::validate(settings.guidance);
+  sampler::validate(settings.churn);
+  steps_of(config, settings);
+  const sampler::Schedule schedule(config.schedule);
+  sampler::require_fit(sampler::prediction_from_name(config.prediction), schedule);
+  const auto require = [](bool good, const char* name, double value, const std::string& expected) {
+    if (!good) throw std::invalid_argument(c10::str(name, " is ", value, ", expected ", expected));
+  };
+  require(0 <= settings.eta && settings.eta <= 1, "eta", settings.eta, "0..1");
+  require(0 <= settings.clip && settings.clip <= 1e6, "clip", settings.clip, "0 (off) .. 1e6");
+  if (settings.weak_experts != 0) {
+    if (!config.routes_tokens())
+      throw std::invalid_argument("weak_experts: a model of the family " + config.family + " routes no tokens");
+    require(1 <= settings.weak_experts && settings.weak_experts <= config.experts_per_token, "weak_experts",
+            static_cast<double>(settings.weak_experts), "0 (off) .. " + std::to_string(config.experts_per_token));
+  }
+  if (config.integer_timesteps() && config.num_timesteps != schedule.timesteps()) {
+    throw std::invalid_argument(c10::str("the model knows ", config.num_timesteps, " timesteps, the schedule ",
+                                         schedule.name(), " has ", schedule.timesteps()));
+  }
+}
+
+void require_decoder_of(const dit::ModelConfig& config, const vae::VaeConfig& decoder, const std::string& name) {
+  if (decoder.latent_channels != config.in_channels) {
+    throw io::InputError(c10::str(name, ": decodes latents of ", decoder.latent_channels,
+                                  " channels, the model draws ", config.in_channels));
+  }
+  if (decoder.out_channels != 1 && decoder.out_channels != 3) {
+    throw io::InputError(c10::str(name, ": decodes to ", decoder.out_channels,
+                                  " channels, expected 1 (grey) or 3 (RGB)"));
+  }
+}
+
+}  // namespace
+
+Session::Session(SessionOptions options)
+    : options_(std::move(options)), file_(options_.model.open_for_use()), config_(file_.config) {
+  provenance_ = {.model_name = options_.model.name(),
+                 .model_hash = {},
+                 .dtype = std::string(options_.precision.name),
+                 .weights = file_.weights,
+                 .objective = config_.schedule + ":" + config_.prediction,
+                 .experts_per_token = config_.experts_per_token,
+                 .num_heads = config_.num_heads};
+  const bool draws_pixels = config_.in_channels == 1 || config_.in_channels == 3;
+  if (!options_.decoder.empty()) {
+    const bool bf16 = options_.precision.dtype == at::kBFloat16 && kernels::has_bf16_products();
+    auto loaded = vae::load_autoencoder(options_.decoder, bf16 ? at::kBFloat16 : at::kFloat);
+    require_decoder_of(config_, loaded.autoencoder.config(), options_.decoder.string());
+    decoder_ = std::make_unique<vae::Autoencoder>(std::move(loaded.autoencoder));
+    decoder_weights_ = loaded.weights;
+    provenance_.decoder_name = options_.decoder.lexically_normal().filename().string();
+  } else if (!draws_pixels) {
+    throw std::invalid_argument(options_.model.where() + " draws latents of " +
+                                std::to_string(config_.in_channels) +
+                                " channels: name the decoder that makes images of them with --vae");
+  }
+  provenance_.image_size = image_size();
+  hashes_ = std::async(std::launch::async, [model = options_.model, decoder = decoder_weights_] {
+    return std::pair(model.hash(), decoder.empty() ? std::string() : model_hash(decoder));
+  });
+}
+
+Session::Session(dit::DiffusionTransformer model, std::optional<vae::Autoencoder> decoder, Provenance provenance)
+    : config_(model.config()),
+      model_(std::make_unique<dit::DiffusionTransformer>(std::move(model))),
+      replayed_(std::make_unique<dit::ReplayedForward>(*model_)),
+      provenance_(std::move(provenance)) {
+  if (!model_->packed()) model_->pack();
+  if (decoder) {
+    require_decoder_of(config_, decoder->config(), "the decoder");
+    decoder_ = std::make_unique<vae::Autoencoder>(std::move(*decoder));
+  }
+}
+
+Session::~Session() = default;
+
+int64_t Session::image_size() const {
+  return config_.input_size * (decoder_ ? decoder_->config().downsampling() : 1);
+}
+
+int64_t Session::image_channels() const {
+  return decoder_ ? decoder_->config().out_channels : config_.in_channels;
+}
+
+void Session::load() {
+  if (model_) return;
+  const at::NoGradGuard no_grad;
+  model_ = std::make_unique<dit::DiffusionTransformer>(
+      dit::make_model(file_, options_.precision.dtype, options_.device));
+  file_.tensors.clear();  // unmaps the file
+  model_->pack(options_.precision.products);
+  replayed_ = std::make_unique<dit::ReplayedForward>(*model_);
+}
+
+std::optional<std::string> Session::doubt() {
+  if (file_.origin.empty()) return std::nullopt;  // stated by a file of ours, which knows
+  load();
+  return probe_objective(*model_);
+}
+
+const Provenance& Session::provenance() {
+  if (hashes_.valid()) std::tie(provenance_.model_hash, provenance_.decoder_hash) = hashes_.get();
+  return provenance_;
+}
+
+io::TextEntries Session::text_of(const Request& request, size_t image) {
+  return image_text(provenance(), config_, request.settings, request.images.at(image),
+                    recipe_of_image(request.recipe, static_cast<int64_t>(image)));
+}
+
+void Session::check(const Request& request) const {
+  if (request.batch_size < 1) {
+    throw std::invalid_argument("batch size must be at least 1, got " + std::to_string(request.batch_size));
+  }
+  check_settings(config_, request.settings);
+  for (const auto& image : request.images) {
+    if (image.label < 0 || image.label > config_.num_classes) {
+      throw std::invalid_argument("class " + std::to_string(image.label) + " is not in 0 .. " +
+                                  std::to_string(config_.num_classes - 1));
+    }
+  }
+  const auto images = static_cast<int64_t>(request.images.size());
+  for (const auto& edit : request.recipe) {
+    if (!edit.images.empty() && edit.images.back() >= images) {
+      throw std::invalid_argument(c10::str("recipe: an edit is for image ", edit.images.back(), " of a request of ",
+                                           images, " (counted from 0)"));
+    }
+  }
+  CompiledRecipe(request.recipe, config_, at::kCPU)
+      .require_possible(noise_fractions_of(config_, request.settings), images);
+}
+
+bool Session::draw(const Request& request, const Observer& observer) {
+  const at::NoGradGuard no_grad;
+  check(request);
+  load();
+  const auto start = Clock::now();
+  CompiledRecipe recipe(request.recipe, config_, model_->device());
+  const Drawing drawing{
+      .model = *model_,
+      .replayed = *replayed_,
+      .recipe = recipe,
+      .request = request,
+      .observer = observer,
+      .times = times_of(*model_, request.settings),
+      .preview =
+          [&](const at::Tensor& x_hat) {
+            if (!decoder_) return x_hat.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+            if (!preview_) preview_ = std::make_unique<LatentPreview>(*decoder_);
+            return (*preview_)(x_hat);
+          },
+      .seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); }};
+  const auto images = static_cast<int64_t>(request.images.size());
+  for (int64_t first = 0; first < images; first += request.batch_size) {
+    const auto result = draw_batch(drawing, first);
+    if (!result) return false;
+    const auto on_cpu = result->cpu();
+    for (int64_t i = 0; observer.image_finished && i < on_cpu.size(0); ++i) {
+      auto image = std::optional(on_cpu.narrow(0, i, 1));
+      if (decoder_) image = decoded(*image, first + i, request, observer);
+      if (!image || !observer.image_finished({first + i, to_pixels((*image)[0]), drawing.seconds()})) return false;
+    }
+  }
+  return true;
+}
+
+// Nothing: cancelled.
+std::optional<at::Tensor> Session::decoded(const at::Tensor& latent, int64_t image, const Request& request,
+                                           const Observer& observer) {
+  vae::DecodeOptions options{.memory_limit = request.decode_memory};
+  if (observer.decoding || observer.stop) {
+    options.progress = [&](double done) {
+      return !(observer.stop && observer.stop()) && (!observer.decoding || observer.decoding({image, done}));
+    };
+  }
+  const auto picture = decoder_->decode(latent, options);
+  if (!picture || at::isfinite(*picture).all().item<bool>()) return picture;
+  std::string first;
+  options.progress = {};
+  options.observer = [&](const std::string& module, const at::Tensor& output) {
+    if (first.empty() && !at::isfinite(output).all().item<bool>()) first = module;
+  };
+  decoder_->decode(latent, options);
+  throw io::InputError(c10::str("image ", image, ": the decoder's numbers are not finite, beginning in ",
+                                first.empty() ? "its last layer" : first, ": its weights hold NaN, or are too large for ",
+                                toString(decoder_->dtype())));
+}
+
+at::Tensor to_pixels(const at::Tensor& image) {
+  return ((image + 1.0) * 127.5).round().clamp(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();
+}
+
+}  // namespace switchyard::pipeline

@@ -1,0 +1,108 @@
+// A model opened once, to draw with many times: what every face of the program goes through.
+//
+//   pipeline::Session session({.model = {.file = "model.safetensors"}});
+//   pipeline::Request request{.images = {{.label = 3, .seed = 7}}, .settings = session.settings()};
+//   session.draw(request, {.image_finished = [](const auto& done) { return use(done.pixels); }});
+//
+// It keeps packed weights and recorded graphs from one request to the next. Several sessions, and a training, may
+// live in one process; one session draws one request at a time.
+//
+// The same (model, class, seed, settings, recipe) gives the same pixels whatever the batch size and whoever is
+// watching (on the CPU; a GPU's products may be summed in another order in another batch).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dit/transformer.h"
+#include "io/png.h"
+#include "pipeline/events.h"
+#include "pipeline/metadata.h"
+#include "pipeline/model_source.h"
+#include "pipeline/precision.h"
+#include "pipeline/request.h"
+#include "vae/autoencoder.h"
+
+namespace switchyard::dit {
+class ReplayedForward;
+}
+
+namespace switchyard::pipeline {
+
+class LatentPreview;
+
+struct SessionOptions {
+  ModelSource model = {};
+  std::filesystem::path decoder = {};  // of a model that draws latents: see vae::load_autoencoder
+  Precision precision = {};
+  at::Device device = at::kCPU;
+};
+
+class Session {
+ public:
+  /// Reads what the model is; its numbers follow with load(). Throws io::InputError for a file that is no such
+  /// model, a model of latents without a decoder, and a decoder of other latents.
+  explicit Session(SessionOptions options);
+
+  /// Of a model, and a decoder, that are there already. Packs the model unless it is packed.
+  explicit Session(dit::DiffusionTransformer model, std::optional<vae::Autoencoder> decoder = {},
+                   Provenance provenance = {});
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const dit::ModelConfig& config() const { return config_; }
+  const dit::ModelFile& file() const { return file_; }  // its tensors are gone after load()
+  int64_t image_size() const;                           // side of the images, pixels
+  int64_t image_channels() const;
+
+  /// Reads and packs the weights, once; draw() does so by itself. Throws io::InputError.
+  void load();
+
+  /// Where the model's answers to known images contradict the objective that was assumed for it: a sentence.
+  /// Costs a few forwards; nothing where the file states its objective.
+  std::optional<std::string> doubt();
+
+  /// What its images say of their origin. The hashes of the files are taken beside the first steps: this waits
+  /// for them.
+  const Provenance& provenance();
+
+  /// The text entries of an image's PNG, from which it can be drawn again.
+  io::TextEntries text_of(const Request& request, size_t image);
+
+  /// Everything about a request that can be said before anything is drawn; draw() checks by itself. Throws
+  /// std::invalid_argument for a label outside 0 .. num_classes, settings out of range or that the model has no
+  /// use for, and a recipe that is not possible.
+  void check(const Request& request) const;
+
+  /// Draws the images of the request in order. False: the observer cancelled. The model is told t as its schedule
+  /// has it; Switch-DiT and its relatives, which route by the timestep, are told the nearest whole one. Throws as
+  /// check(), and io::InputError where the model's or the decoder's numbers are not finite: no picture is made of
+  /// them.
+  bool draw(const Request& request, const Observer& observer = {});
+
+ private:
+  std::optional<at::Tensor> decoded(const at::Tensor& latent, int64_t image, const Request& request,
+                                    const Observer& observer);
+
+  SessionOptions options_;
+  dit::ModelFile file_;
+  dit::ModelConfig config_;
+  std::unique_ptr<dit::DiffusionTransformer> model_;  // after load()
+  std::unique_ptr<dit::ReplayedForward> replayed_;
+  std::unique_ptr<vae::Autoencoder> decoder_;
+  std::unique_ptr<LatentPreview> preview_;  // when first asked for
+  Provenance provenance_;
+  std::future<std::pair<std::string, std::string>> hashes_;  // of model and decoder
+  std::filesystem::path decoder_weights_;
+};
+
+/// [C, H, W] fp32 in [-1, 1] -> [H, W, C] uint8, rounded to nearest.
+at::Tensor to_pixels(const at::Tensor& image);
+
+}  // namespace switchyard::pipeline
