@@ -10,9 +10,8 @@
 
 namespace switchyard::app {
 
-// argv of this process: what computes starts the program anew, see threads.h
-void add_sample_command(CLI::App& program, char** argv);
-void add_train_command(CLI::App& program, char** argv);
+void add_sample_command(CLI::App& program);
+void add_train_command(CLI::App& program);
 void add_dataset_command(CLI::App& program);
 void add_info_command(CLI::App& program);
 void add_convert_command(CLI::App& program);

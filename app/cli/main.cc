@@ -54,8 +54,8 @@ ExitCode run(int argc, char** argv) {
       "First steps:\n"
       "  switchyard sample --grid grid.png --map map.png   draw one image per class, and who drew it\n"
       "  switchyard COMMAND --help                         everything that a command can do");
-  add_sample_command(program, argv);
-  add_train_command(program, argv);
+  add_sample_command(program);
+  add_train_command(program);
   add_dataset_command(program);
   add_info_command(program);
   add_convert_command(program);

@@ -14,7 +14,6 @@
 #include "app/cli/progress.h"
 #include "app/cli/sample_options.h"
 #include "app/cli/sample_outputs.h"
-#include "app/cli/threads.h"
 #include "app/cli/usage.h"
 #include "io/png.h"
 #include "pipeline/session.h"
@@ -114,7 +113,7 @@ void sample(const SampleOptions& options) {
 
 }  // namespace
 
-void add_sample_command(CLI::App& program, char** argv) {
+void add_sample_command(CLI::App& program) {
   auto options = std::make_shared<SampleOptions>();
   auto& command =
       *program.add_subcommand("sample", "Draw images, and on request a picture of which experts drew them");
@@ -122,10 +121,7 @@ void add_sample_command(CLI::App& program, char** argv) {
   command.footer(
       "Example: three spheres and three cubes, as files in images/ and as one grid\n"
       "  switchyard sample --class sphere,cube --count 3 --out images --grid grid.png");
-  command.callback([options, argv] {
-    restart_with_short_waits(argv);
-    sample(*options);
-  });
+  command.callback([options] { sample(*options); });
 }
 
 }  // namespace switchyard::app

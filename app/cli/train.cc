@@ -6,7 +6,6 @@
 #include "app/cli/device.h"
 #include "app/cli/interrupt.h"
 #include "app/cli/progress.h"
-#include "app/cli/threads.h"
 #include "app/cli/usage.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
@@ -34,7 +33,7 @@ train::Recipe recipe_of(const Options& options) {
   return recipe;
 }
 
-void train_model(Options options, char** argv) {
+void train_model(Options options) {
   options.run.device = device_of(options.device);
   const auto recipe = recipe_of(options);
   if (!(options.run.checkpoint_seconds >= 0))
@@ -45,7 +44,6 @@ void train_model(Options options, char** argv) {
     throw io::InputError(start.string() + ": No such file, expected the model to start from");
   create_folder(options.run.directory);
   require_writable("--out", checkpoint, ".safetensors");
-  restart_with_short_waits(argv);
 
   Progress progress(options.quiet);
   progress.say("recipe " + options.preset + ": " + train::to_json(recipe).dump());
@@ -90,7 +88,7 @@ std::string field_help(const char* help, const std::string& field) {
 
 }  // namespace
 
-void add_train_command(CLI::App& program, char** argv) {
+void add_train_command(CLI::App& program) {
   auto options = std::make_shared<Options>();
   auto& command = *program.add_subcommand("train", "Train a model, or go on with a run that was stopped");
   command
@@ -137,7 +135,7 @@ void add_train_command(CLI::App& program, char** argv) {
       "Example: a model of your own in a minute, and what it draws\n"
       "  switchyard train --preset tiny --images 20000 --out run\n"
       "  switchyard sample --model run/model.safetensors --grid grid.png --no-images --zoom 4");
-  command.callback([options, argv] { train_model(*options, argv); });
+  command.callback([options] { train_model(*options); });
 }
 
 }  // namespace switchyard::app

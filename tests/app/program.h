@@ -35,6 +35,7 @@ struct Launch {
   rlim_t memory_limit = RLIM_INFINITY;
   std::function<bool()> interrupt_when = {};  // the signal is sent as soon as this is true
   int interrupt_signal = SIGINT;
+  std::vector<std::string> environment = {};  // "NAME=value", beside what the tests have
 };
 
 inline Outcome run(const std::vector<std::string>& arguments, const Launch& launch) {
@@ -54,6 +55,7 @@ inline Outcome run(const std::vector<std::string>& arguments, const Launch& laun
     if (::chdir(launch.folder.c_str()) != 0) ::_exit(126);
     ::unsetenv("OMP_WAIT_POLICY");  // as a person has it: the program sees to that itself
     ::unsetenv("GOMP_SPINCOUNT");
+    for (const auto& entry : launch.environment) ::putenv(const_cast<char*>(entry.c_str()));
     std::vector<char*> argv = {const_cast<char*>("switchyard")};
     for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
