@@ -40,7 +40,8 @@ at::Tensor swiglu(const at::Tensor& x, const at::Tensor& gate_up, const at::Tens
 class PackedSwiGlu {
  public:
   PackedSwiGlu() = default;
-  PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype);
+  PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype,
+               std::optional<ProductLibrary> library = std::nullopt);
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
@@ -52,7 +53,8 @@ class PackedSwiGlu {
 class PackedExperts {
  public:
   PackedExperts() = default;
-  PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype);
+  PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype,
+                std::optional<ProductLibrary> library = std::nullopt);
   at::Tensor operator()(const at::Tensor& x, const Routing& routing) const;
 
   bool defined() const { return !experts_.empty(); }

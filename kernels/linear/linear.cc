@@ -59,12 +59,6 @@ bool has_products(at::ScalarType dtype, Products products) {
   return dtype != at::kBFloat16 || has_bf16_products();
 }
 
-PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products)
-    : PackedLinear(weight, bias, products,
-                   weight.device().is_cpu() && products == Products::in_dtype
-                       ? product_library(weight.scalar_type())
-                       : ProductLibrary::at_linear) {}
-
 namespace {
 
 // oneDNN cuts some sums up as the numbers of rows and threads suggest, and the last bits follow. They are cut up
@@ -93,19 +87,22 @@ std::vector<int64_t> pieces(int64_t inputs, at::ScalarType dtype) {
 }  // namespace
 
 PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products,
-                           ProductLibrary library) {
+                           std::optional<ProductLibrary> library) {
   if (products == Products::int8) {
     int8_ = Int8Linear(weight, bias);
     return;
   }
   if (bias.defined()) bias_ = bias.detach();
   weight_ = weight.detach();
-  if (library == ProductLibrary::onednn) {
+  const bool on_cpu = weight.device().is_cpu();
+  TORCH_CHECK(on_cpu || library != ProductLibrary::onednn,
+              "PackedLinear: oneDNN multiplies on the CPU, the weight is on ", weight.device());
+  if (on_cpu && library.value_or(product_library(weight.scalar_type())) == ProductLibrary::onednn) {
     static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
     for (const auto& piece : weight_.split_with_sizes(pieces(weight.size(1), weight.scalar_type()), 1))
       packed_.push_back(reorder.call(piece.contiguous(), std::nullopt));
     weight_.reset();
-  } else if (weight_.device().is_cpu()) {
+  } else if (on_cpu) {
     weight_ = weight_.clone();  // later changes do not reach this layer
   }
 }

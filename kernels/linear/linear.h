@@ -3,9 +3,9 @@
 // PackedLinear computes y = x W^T + b and its fused forms, for inference (no gradient). On a CPU the weight is
 // packed once for oneDNN, which in fp32 on AMD processors is up to twice as fast as the MKL behind at::linear,
 // and whose rows do not depend on how many rows are multiplied with them (where they would, linear.cc cuts the
-// sums up): the reason why an image does not depend on its batch. On
-// processors without AVX512 (kernels/linear/product_library.h), and on other devices, it is at::linear, on a CPU
-// with the rows filled up to multiples of four, which then stand alone too.
+// sums up): the reason why an image does not depend on its batch. On processors without AVX512
+// (kernels/linear/product_library.h), and on other devices, it is at::linear, on a CPU with the rows filled up to
+// multiples of four, which then stand alone too.
 //
 //   x      [..., in]   fp32 or bf16, same dtype and device as the weight
 //   weight [out, in]   bias [out] or undefined
@@ -16,6 +16,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "kernels/linear/int8_linear.h"
@@ -42,8 +43,10 @@ bool has_products(at::ScalarType dtype, Products products = Products::in_dtype);
 class PackedLinear {
  public:
   PackedLinear() = default;
-  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products = Products::in_dtype);
-  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products, ProductLibrary library);
+  /// `library` goes before the rule of product_library.h; numbers of 8 bits are oneDNN's alone. Throws c10::Error for
+  /// oneDNN on another device than the CPU.
+  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products = Products::in_dtype,
+               std::optional<ProductLibrary> library = std::nullopt);
 
   at::Tensor operator()(const at::Tensor& x) const;                      // x W^T + b
   at::Tensor swish(const at::Tensor& x) const;                           // silu(x W^T + b)
