@@ -118,11 +118,18 @@ def write_pt(path, shapes, arguments, numbers):
     text = io.BytesIO()
     Pickler(text).dump({"ema": state, "args": argparse.Namespace(**arguments)})
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("archive/data.pkl", text.getvalue())
-        archive.writestr("archive/byteorder", "little")
+
+        def store(name, data):  # where torch.save lets data begin: at multiples of 64 bytes
+            entry = zipfile.ZipInfo("archive/" + name)
+            padding = -(archive.fp.tell() + 30 + len(entry.filename) + 4) % 64
+            entry.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
+            archive.writestr(entry, data)
+
+        store("data.pkl", text.getvalue())
+        store("byteorder", "little")
         for tensor in state.values():
-            archive.writestr("archive/data/" + tensor.key, numbers.bytes(count(tensor.shape)))
-        archive.writestr("archive/version", "3\n")
+            store("data/" + tensor.key, numbers.bytes(count(tensor.shape)))
+        store("version", "3\n")
 
 
 def vae_shapes(widths):
