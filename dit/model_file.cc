@@ -47,9 +47,15 @@ void read_own_metadata(const std::string& text, const OpenOptions& options, Mode
   if (!file.training.is_object())
     throw io::InputError(file.source + ": its training record is " + file.training.type_name() +
                          ", expected an object");
+  file.settings = json.value("settings", nlohmann::json());
+  if (!file.settings.is_object() && !file.settings.is_null())
+    throw io::InputError(file.source + ": its settings are " + file.settings.type_name() +
+                         ", expected an object");
   try {
     file.config = config_from_json(json["config"]);
     apply(options.hints, file);
+    if (file.origin.contains("schedule") || file.origin.contains("prediction"))
+      file.settings = nullptr;  // they were for the stated objective
     file.config.validate();
   } catch (const std::invalid_argument& error) {
     throw io::InputError(file.source + ": " + error.what());
@@ -165,13 +171,14 @@ void require_fitting_tensors(const ModelFile& file) {
 }
 
 void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
-                const std::string& training_json, at::ScalarType dtype) {
+                const std::string& training_json, at::ScalarType dtype, const nlohmann::json& settings) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : model.state_dict()) tensors[name] = tensor.to(at::kCPU, dtype);
   for (const auto& [name, tensor] : model.buffers()) tensors[name] = tensor->to(at::kCPU);  // as they are
-  const nlohmann::json metadata = {{"version", kVersion},
-                                   {"config", to_json(model.config())},
-                                   {"training", nlohmann::json::parse(training_json)}};
+  nlohmann::json metadata = {{"version", kVersion},
+                             {"config", to_json(model.config())},
+                             {"training", nlohmann::json::parse(training_json)}};
+  if (!settings.is_null()) metadata["settings"] = settings;
   io::write_safetensors(path, tensors, {{kMetadataKey, metadata.dump()}, {"format", "pt"}});
 }
 

@@ -20,7 +20,8 @@
 
 namespace switchyard::dit {
 
-/// The metadata key that holds the configuration: {"version": 1, "config": {...}, "training": {...}} as JSON.
+/// The metadata key that holds the configuration: {"version": 1, "config": {...}, "training": {...},
+/// "settings": {...}} as JSON. Settings are those that the model draws best with; a file need not have any.
 inline constexpr const char* kMetadataKey = "switchyard";
 
 struct OpenOptions {
@@ -38,6 +39,7 @@ struct ModelFile {
   std::map<std::string, at::Tensor> tensors;  // CPU, as stored
   nlohmann::json
       training;  // how it was trained, {} if the file does not say; of a .pt, {"args": its arguments}
+  nlohmann::json settings;  // how it is best drawn from, an object; null if the file does not say
   nlohmann::json metadata;  // what else a safetensors file says of itself: {"key": "text"}
 };
 
@@ -59,8 +61,10 @@ DiffusionTransformer make_model(const ModelFile& file, at::ScalarType dtype = at
 /// does.
 void require_fitting_tensors(const ModelFile& file);
 
-/// Writes a model file of ours, whole or not at all, its tensors as `dtype`. Throws io::OutputError.
+/// Writes a model file of ours, whole or not at all, its tensors as `dtype`; settings of null are left out.
+/// Throws io::OutputError.
 void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
-                const std::string& training_json, at::ScalarType dtype = at::kBFloat16);
+                const std::string& training_json, at::ScalarType dtype = at::kBFloat16,
+                const nlohmann::json& settings = nullptr);
 
 }  // namespace switchyard::dit

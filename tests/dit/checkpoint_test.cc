@@ -59,6 +59,24 @@ TEST_F(Checkpoint, RoundTrip) {
   }
 }
 
+TEST_F(Checkpoint, CarriesSettings) {
+  auto model = random_model(small_config());
+  const nlohmann::json settings = {{"solver", "heun"}, {"guidance", {{"scale", 0.1 + 0.2}}}};
+  save_model(file("plain.safetensors"), model, "{}");
+  save_model(file("model.safetensors"), model, "{}", at::kFloat, settings);
+  EXPECT_TRUE(open_model(file("plain.safetensors")).settings.is_null());
+  EXPECT_EQ(open_model(file("model.safetensors")).settings, settings);
+  // They were for the objective that the file states.
+  EXPECT_TRUE(
+      open_model(file("model.safetensors"), {.hints = {.schedule = "linear", .prediction = "noise"}})
+          .settings.is_null());
+}
+
+TEST_F(Checkpoint, SettingsMustBeAnObject) {
+  EXPECT_TRUE(contains(message_for([](auto&, auto& json) { json["settings"] = {1, 2}; }),
+                       "its settings are array, expected an object"));
+}
+
 TEST_F(Checkpoint, LoadsInTheDtypeAskedFor) {
   auto model = random_model(small_config());
   save_model(file("model.safetensors"), model, "{}");
