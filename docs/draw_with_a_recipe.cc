@@ -13,7 +13,7 @@ int main(int, char** argument) {
   pipeline::Session session({.model = {.file = argument[1]}});
   pipeline::Request request;
   request.images = {{.label = 2, .seed = 7}};
-  request.settings.steps = 4;
+  request.settings.grid.steps = 4;
   request.recipe = pipeline::read_recipe(argument[2], session.config());
   pipeline::RoutingRecord record(session.config(), request);
   session.draw(request, {.routing = record.recorder(), .image_finished = [&](const pipeline::ImageFinished& done) {

@@ -43,6 +43,7 @@ class Builder : public nlohmann::json_sax<Json> {
     const auto [at, is_new] = open_.back()->get_ref<Json::object_t&>().emplace(std::move(name), nullptr);
     if (!is_new) fail(" is JSON in which the key " + quote(at->first) + " appears twice");
     place_ = &at->second;
+    field_ = at->first;
     return true;
   }
 
@@ -57,7 +58,8 @@ class Builder : public nlohmann::json_sax<Json> {
 
   [[noreturn]] void fail(const std::string& what) const { throw InputError(source_ + what); }
   [[noreturn]] void fail_syntax(std::size_t byte) const {
-    if (member_ == nullptr) fail(" is not JSON");
+    if (member_ == nullptr)
+      fail(" is not JSON" + (field_.empty() ? "" : " from the field " + quote(field_) + " on"));
     fail(" is not JSON in UTF-8: syntax error at its byte " + std::to_string(byte) + " of " +
          std::to_string(text_.size()));
   }
@@ -100,6 +102,7 @@ class Builder : public nlohmann::json_sax<Json> {
   Json root_;
   std::vector<Json*> open_;  // an array grows only while none of its elements is open
   Json* place_ = nullptr;    // of the value that belongs to the last key
+  std::string field_;        // that key
 };
 
 }  // namespace

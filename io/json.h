@@ -13,7 +13,8 @@
 namespace switchyard::io {
 
 /// `source` names the text in messages ("model.safetensors: its metadata"). Throws InputError for text that
-/// is not JSON, is refused as above, or nests deeper than 16 levels.
+/// is not JSON (and names the field from which on it is none: that of a bare NaN), is refused as above, or nests
+/// deeper than 16 levels.
 nlohmann::json parse_json(std::string_view text, const std::string& source);
 
 /// One large object, member by member in its order, so that no more than one member is in memory: whether a

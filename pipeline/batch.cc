@@ -55,7 +55,7 @@ class Batch {
     };
     problem.denoiser = sampler::guide(conditional, both, settings_.guidance, schedule_, problem.prediction);
     try {
-      auto result = sampler::solve(solver_settings(settings_), problem,
+      auto result = sampler::solve(settings_.solver, problem,
                                    sampler::initial_state(schedule_, problem.steps, start));
       if (result) require_finite();
       return result;

@@ -3,16 +3,15 @@
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <limits>
-#include <nlohmann/json.hpp>
+#include <array>
+#include <set>
 #include <stdexcept>
 
 #include "io/error.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/sha256.h"
+#include "pipeline/settings_text.h"
 #include "sampler/noise.h"
 
 namespace switchyard::pipeline {
@@ -21,8 +20,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kKeyword = "switchyard";
-constexpr int64_t kMost = 1'000'000;  // of steps, channels, experts
-constexpr int kVersion = 2;  // 1 had the settings solver, steps, shift, and guidance's scale and interval
+constexpr int64_t kMost = 1'000'000;  // of experts, heads, pixels
+constexpr int kVersion = 3;
 
 std::string class_name(const dit::ModelConfig& config, int64_t label) {
   if (label < 0 || label > config.num_classes) {
@@ -31,45 +30,41 @@ std::string class_name(const dit::ModelConfig& config, int64_t label) {
   return label == config.num_classes || config.class_names.empty() ? "" : config.class_names[label];
 }
 
-// The shortest digits that read back as the same number: 2, 1.5, 0.1.
-std::string shortest(double value) {
-  char digits[32];
-  return {digits, std::to_chars(digits, std::end(digits), value).ptr};
-}
+// JSON is UTF-8, a file's name need not be.
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 // That layout separates its fields by ", " and quotes, as JSON does, what would be torn apart.
 std::string quoted_if_needed(const std::string& text) {
-  return text.find_first_of(",:\n\"") == std::string::npos ? text : Json(text).dump();
+  const auto quoted = dump(text);
+  return text.find_first_of(",:\n\"") == std::string::npos ? quoted.substr(1, quoted.size() - 2) : quoted;
+}
+
+std::string capitalised(std::string text) {
+  if (!text.empty() && 'a' <= text[0] && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
 }
 
 std::string parameters(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
                        const Image& image, const std::string& name) {
   const int64_t side = model.image_size > 0 ? model.image_size : config.input_size;
-  auto solver = std::string(sampler::to_string(settings.solver));
-  solver[0] = static_cast<char>(solver[0] - 'a' + 'A');
-  const auto& guidance = settings.guidance;
   const auto prompt = !name.empty()                       ? name
                       : image.label == config.num_classes ? "no class"
                                                           : c10::str("class ", image.label);
-  auto text = c10::str(prompt, "\nSteps: ", settings.steps, ", Sampler: ", solver,
-                       ", CFG scale: ", shortest(guidance.scale), ", Seed: ", image.seed, ", Size: ", side,
-                       "x", side, ", Model hash: ", quoted_if_needed(model.model_hash),
+  auto text = c10::str(prompt, "\nSteps: ", steps_of(config, settings).size(),
+                       ", Sampler: ", capitalised(text_of(settings.solver.solver)),
+                       ", CFG scale: ", text_of(settings.guidance.scale), ", Seed: ", image.seed,
+                       ", Size: ", side, "x", side, ", Model hash: ", quoted_if_needed(model.model_hash),
                        ", Model: ", quoted_if_needed(model.model_name));
-  if (settings.shift != 1) text += ", Shift: " + shortest(settings.shift);
-  if (!settings.spacing.empty()) text += ", Schedule type: " + quoted_if_needed(settings.spacing);
-  if (settings.eta != 0) text += ", Eta: " + shortest(settings.eta);
-  if (settings.churn.amount != 0) text += ", Sigma churn: " + shortest(settings.churn.amount);
-  if (guidance.kind != sampler::GuidanceKind::classifier_free) {
-    text += c10::str(", Guidance: ", to_string(guidance.kind));
-  }
-  if (settings.weak_experts != 0) text += c10::str(", Guided by experts: ", settings.weak_experts);
-  if (guidance.t_low != 0 || guidance.t_high != 1) {
-    text += ", Guidance interval: " + shortest(guidance.t_low) + " to " + shortest(guidance.t_high);
+  constexpr std::array<std::string_view, 3> kSaid = {"solver", "steps", "guidance.scale"};
+  for (const auto& [field, value, usual] : texts_of(config, settings)) {
+    if (usual || std::ranges::find(kSaid, field.name) != kSaid.end()) continue;
+    text += c10::str(", ", field.label != nullptr ? field.label : capitalised(words_of(field.option)), ": ",
+                     quoted_if_needed(value));
   }
   return text + ", Version: Switchyard " SWITCHYARD_VERSION;
 }
 
-// Reads typed fields of one JSON object and says which one is wrong, as "settings.steps".
+// Reads typed fields of one JSON object and says which one is wrong, as "model.hash".
 class Fields {
  public:
   Fields(const Json& json, std::string path, const std::string& source)
@@ -77,14 +72,6 @@ class Fields {
     if (!json.is_object()) fail(path_.empty() ? "expected a JSON object" : path_ + " must be an object");
   }
 
-  double number(const char* name) const {
-    const auto& value = get(name);
-    if (!value.is_number()) wrong(name, "a number");
-    return value.get<double>();
-  }
-  double number_or_infinity(const char* name) const {
-    return get(name).is_null() ? std::numeric_limits<double>::infinity() : number(name);
-  }
   int64_t integer(const char* name, int64_t least, int64_t most) const {
     const auto& value = get(name);
     const bool fits = value.is_number_unsigned() ? value.get<uint64_t>() <= static_cast<uint64_t>(INT64_MAX)
@@ -100,6 +87,20 @@ class Fields {
     return value.get<std::string>();
   }
   Fields object(const char* name) const { return {get(name), full(name), source_}; }
+  bool has(const char* name) const { return json_.contains(name); }
+
+  const Json& get(const char* name) const {
+    const auto found = json_.find(name);
+    if (found == json_.end()) fail(c10::str("field \"", full(name), "\" is missing"));
+    read_.insert(name);
+    return *found;
+  }
+
+  // After the last one.
+  void require_nothing_else() const {
+    for (const auto& [name, value] : json_.items())
+      if (!read_.contains(name)) fail(c10::str("unknown field \"", full(name.c_str()), "\""));
+  }
 
   [[noreturn]] void wrong(const char* name, const std::string& expected) const {
     fail(c10::str("field \"", full(name), "\" must be ", expected, ", got ",
@@ -111,102 +112,20 @@ class Fields {
 
  private:
   std::string full(const char* name) const { return path_.empty() ? name : path_ + "." + name; }
-  const Json& get(const char* name) const {
-    const auto found = json_.find(name);
-    if (found == json_.end()) fail(c10::str("field \"", full(name), "\" is missing"));
-    return *found;
-  }
 
   const Json& json_;
   std::string path_;
   const std::string& source_;
+  mutable std::set<std::string> read_ = {};
 };
 
-// An infinite number is null in JSON.
-Json bound(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-Json settings_json(const Settings& s) {
-  const auto& g = s.guidance;
-  const auto& churn = s.churn;
-  return {{"solver", sampler::to_string(s.solver)},
-          {"steps", s.steps},
-          {"spacing", s.spacing},
-          {"shift", s.shift},
-          {"eta", s.eta},
-          {"churn",
-           {{"amount", churn.amount},
-            {"t_min", churn.t_min},
-            {"t_max", bound(churn.t_max)},
-            {"noise", churn.noise}}},
-          {"sigma_min", s.sigma_min},
-          {"sigma_max", s.sigma_max},
-          {"rho", s.rho},
-          {"clip", s.clip},
-          {"guidance",
-           {{"scale", g.scale},
-            {"t_low", g.t_low},
-            {"t_high", g.t_high},
-            {"kind", sampler::to_string(g.kind)},
-            {"channels", g.channels},
-            {"rescale", g.rescale},
-            {"zero_from", g.zero_from},
-            {"parallel", g.parallel},
-            {"longest", g.longest},
-            {"momentum", g.momentum}}},
-          {"weak_experts", s.weak_experts}};
-}
-
-sampler::Guidance read_guidance(const Fields& fields, int64_t version) {
-  sampler::Guidance g;
-  g.scale = fields.number("scale");
-  g.t_low = fields.number("t_low");
-  g.t_high = fields.number("t_high");
-  if (version >= 2) {
-    g.kind = sampler::guidance_kind_from_name(fields.text("kind"));
-    g.channels = static_cast<int>(fields.integer("channels", 0, kMost));
-    g.rescale = fields.number("rescale");
-    g.zero_from = fields.number("zero_from");
-    g.parallel = fields.number("parallel");
-    g.longest = fields.number("longest");
-    g.momentum = fields.number("momentum");
-  }
-  sampler::validate(g);
-  return g;
-}
-
-Settings read_settings(const Fields& fields, int64_t version) {
-  const auto positive = [&](const char* name) {
-    const double value = fields.number(name);
-    if (!(value > 0 && std::isfinite(value))) fields.wrong(name, "positive");
-    return value;
-  };
-  const auto between = [&](const char* name, double least, double most) {
-    const double value = fields.number(name);
-    if (!(least <= value && value <= most)) fields.wrong(name, c10::str("a number in ", least, " .. ", most));
-    return value;
-  };
-  Settings s;
-  try {
-    s.solver = sampler::solver_from_name(fields.text("solver"));
-    s.steps = static_cast<int>(fields.integer("steps", 1, kMost));
-    s.shift = positive("shift");
-    s.guidance = read_guidance(fields.object("guidance"), version);
-    if (version == 1) return s;
-    const auto churn = fields.object("churn");
-    s.spacing = fields.text("spacing");
-    s.eta = between("eta", 0, 1);
-    s.churn = {churn.number("amount"), churn.number("t_min"), churn.number_or_infinity("t_max"),
-               churn.number("noise")};
-    sampler::validate(s.churn);
-    s.sigma_min = positive("sigma_min");
-    s.sigma_max = positive("sigma_max");
-    s.rho = positive("rho");
-    s.clip = between("clip", 0, 1e6);
-    s.weak_experts = fields.integer("weak_experts", 0, kMost);
-  } catch (const std::invalid_argument& error) {
-    fields.fail(error.what());
-  }
-  return s;
+// Which settings a version has in any case.
+bool is_required(int64_t version, const Field& field) {
+  constexpr std::array<std::string_view, 6> kFirst = {"solver",         "steps",          "shift",
+                                                      "guidance.scale", "guidance.t_low", "guidance.t_high"};
+  return version == 1   ? std::ranges::find(kFirst, field.name) != kFirst.end()
+         : version == 2 ? true
+                        : field.idle == nullptr;
 }
 
 }  // namespace
@@ -214,6 +133,8 @@ Settings read_settings(const Fields& fields, int64_t version) {
 io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
                            const Image& image, const RoutingRecipe& recipe) {
   const auto name = class_name(config, image.label);
+  auto kept = settings;
+  drop_idle(config, kept);
   Json json = {
       {"version", kVersion},
       {"model",
@@ -231,10 +152,11 @@ io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& conf
       {"class", image.label},
       {"class_name", name},
       {"seed", image.seed},
-      {"settings", settings_json(settings)},
+      {"settings", settings_json(config, kept)},
   };
+  if (!model.library.empty()) json["model"]["products"] = model.library;
   if (!recipe.empty()) json["recipe"] = to_json(recipe, config);
-  return {{"parameters", parameters(model, config, settings, image, name)}, {kKeyword, json.dump()}};
+  return {{"parameters", parameters(model, config, kept, image, name)}, {kKeyword, dump(json)}};
 }
 
 StoredImage read_image_text(const io::TextEntries& text, const std::string& source) {
@@ -243,7 +165,7 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
   if (entry == text.end()) {
     throw io::InputError(source + ": not drawn by Switchyard (no text entry \"" + kKeyword + "\")");
   }
-  const Json json = io::parse_json(entry->second, source + ": text entry \"" + std::string(kKeyword) + "\"");
+  const Json json = io::parse_json(entry->second, c10::str(source, ": text entry \"", kKeyword, "\""));
   const Fields fields(json, "", source);
   const auto version = fields.integer("version", 0, INT64_MAX);
   if (version < 1 || version > kVersion) {
@@ -254,24 +176,38 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
                      .image = {.label = fields.integer("class", 0, INT64_MAX),
                                .seed = static_cast<uint64_t>(
                                    fields.integer("seed", 0, static_cast<int64_t>(sampler::kMaxSeed)))},
-                     .class_name = fields.text("class_name"),
-                     .settings = read_settings(fields.object("settings"), version)};
+                     .class_name = fields.text("class_name")};
+  try {
+    const auto required = [&](const Field& field) { return is_required(version, field); };
+    read_settings(fields.get("settings"), stored.settings, "settings.", required);
+    sampler::validate(stored.settings.guidance);
+    sampler::validate(stored.settings.solver.churn);
+  } catch (const std::invalid_argument& error) {
+    fields.fail(error.what());
+  }
   if (version >= 2) {
     stored.model.weights = model.text("weights");
     stored.model.objective = model.text("objective");
     stored.model.experts_per_token = model.integer("experts_per_token", 0, kMost);
     stored.model.num_heads = model.integer("num_heads", 0, kMost);
     stored.model.image_size = fields.integer("image_size", 0, kMost);
-    if (json.contains("decoder") && !json["decoder"].is_null()) {
+    if (fields.has("decoder") && !fields.get("decoder").is_null()) {
       const auto decoder = fields.object("decoder");
       stored.model.decoder_name = decoder.text("name");
       stored.model.decoder_hash = decoder.text("hash");
+      decoder.require_nothing_else();
     }
   }
-  if (json.contains("recipe")) stored.recipe = json["recipe"];
+  if (version >= 3) {
+    if (model.has("products")) stored.model.library = model.text("products");
+    if (fields.has("recipe")) stored.recipe = fields.get("recipe");
+    if (fields.has("recipe") && !stored.recipe.is_array()) fields.wrong("recipe", "a list");
+  }
   if (stored.model.dtype != "float32" && stored.model.dtype != "bfloat16" && stored.model.dtype != "int8") {
     fields.wrong("dtype", "\"float32\", \"bfloat16\" or \"int8\"");
   }
+  model.require_nothing_else();
+  fields.require_nothing_else();
   return stored;
 }
 

@@ -3,11 +3,12 @@
 // Two entries. "parameters" is the text that other image tools show (the layout of AUTOMATIC1111's web UI:
 // the class name in place of the prompt, then "Steps: 25, Sampler: Euler, CFG scale: 2, Seed: 7, Size: 64x64,
 // ..."). "switchyard" is ours, one line of JSON that holds everything that decides the pixels:
-//   {"version": 2, "model": {"name", "hash", "weights", "objective", "experts_per_token", "num_heads"},
-//    "decoder": {"name", "hash"} or null, "image_size", "dtype", "class", "class_name", "seed",
-//    "settings": {every field of pipeline::Settings by its name; an infinite number is null},
-//    "recipe": the routing recipe as far as it speaks of this image; left out where there is none}
-// Version 1, which had fewer settings, is read as well: the others were at their defaults.
+//   {"version": 3, "model": {"name", "hash", "weights", "objective", "experts_per_token", "num_heads",
+//    "products"}, "decoder": {"name", "hash"} or null, "image_size", "dtype", "class", "class_name", "seed",
+//    "settings": {the fields with meaning, see settings.h},
+//    "recipe": the routing recipe as far as it speaks of this image}
+// "products" and "recipe" are left out where there are none. Versions 1, which had fewer settings, and 2, which
+// had all of them whatever the model, are read as well: what is not there was at its default.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,7 @@ struct Provenance {
   std::string model_hash;  // see model_hash()
   /// In which it computed: "float32", "bfloat16", or "int8" (and bfloat16 around it).
   std::string dtype = "float32";
+  std::string library = {};  // which multiplied, where the program had a choice; may be empty
 
   // What a file does not say and was given or assumed; empty and 0 in images of version 1.
   std::string weights = {};    // "ema", "model", or empty where the file has no choice
@@ -44,18 +46,19 @@ struct StoredImage {
   Provenance model;
   Image image;
   std::string class_name;  // empty if the model names no classes
-  Settings settings;
+  Settings settings = {};
   nlohmann::ordered_json recipe = nlohmann::ordered_json::array();  // for recipe_from_json()
 };
 
-/// The text entries for io::write_png, "parameters" first; `recipe` as recipe_of_image() has it. Throws
-/// std::invalid_argument for a label outside the model's.
+/// The text entries for io::write_png, "parameters" first; `recipe` as recipe_of_image() has it. Bytes of names
+/// that are no UTF-8 are replaced. Throws std::invalid_argument for a label outside the model's, and settings that
+/// nothing can be drawn with.
 io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
                            const Image& image, const RoutingRecipe& recipe = {});
 
 /// The way back, exact to the last bit of every number; only our own entry is read. Throws io::InputError
-/// naming `source` and what is wrong: no such entry, not JSON, another version, a field missing, of the wrong
-/// type or out of range.
+/// naming `source` and what is wrong: no such entry, not JSON, another version, a field missing, unknown, of
+/// the wrong type or out of range.
 StoredImage read_image_text(const io::TextEntries& text, const std::string& source);
 
 /// The first ten hex digits of the file's SHA-256, the short hash by which other image tools name models.

@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 // on them inside.
 std::vector<double> times_of(const dit::DiffusionTransformer& model, const Settings& settings) {
   if (!model.device().is_cpu()) return {};
-  auto times = sampler::evaluation_times(solver_settings(settings), problem_of(model.config(), settings));
+  auto times = sampler::evaluation_times(settings.solver, problem_of(model.config(), settings));
   for (auto& t : times) t = told(model.config(), t);
   return times;
 }
@@ -32,28 +32,17 @@ std::vector<double> times_of(const dit::DiffusionTransformer& model, const Setti
 std::vector<double> noise_fractions_of(const dit::ModelConfig& config, const Settings& settings) {
   const sampler::Schedule schedule(config.schedule);
   std::vector<double> fractions;
-  for (const double t : sampler::evaluation_times(solver_settings(settings), problem_of(config, settings)))
+  for (const double t : sampler::evaluation_times(settings.solver, problem_of(config, settings)))
     fractions.push_back(schedule.noise_fraction(t));
   return fractions;
 }
 
 void check_settings(const dit::ModelConfig& config, const Settings& settings) {
-  sampler::validate(settings.guidance);
-  sampler::validate(settings.churn);
-  steps_of(config, settings);
+  validate(config, settings);
   const sampler::Schedule schedule(config.schedule);
   sampler::require_fit(sampler::prediction_from_name(config.prediction), schedule);
-  const auto require = [](bool good, const char* name, double value, const std::string& expected) {
-    if (!good) throw std::invalid_argument(c10::str(name, " is ", value, ", expected ", expected));
-  };
-  require(0 <= settings.eta && settings.eta <= 1, "eta", settings.eta, "0..1");
-  require(0 <= settings.clip && settings.clip <= 1e6, "clip", settings.clip, "0 (off) .. 1e6");
-  if (settings.weak_experts != 0) {
-    if (!config.routes_tokens())
-      throw std::invalid_argument("weak_experts: a model of the family " + config.family + " routes no tokens");
-    require(1 <= settings.weak_experts && settings.weak_experts <= config.experts_per_token, "weak_experts",
-            static_cast<double>(settings.weak_experts), "0 (off) .. " + std::to_string(config.experts_per_token));
-  }
+  if (settings.weak_experts != 0 && !config.routes_tokens())
+    throw std::invalid_argument("weak_experts: a model of the family " + config.family + " routes no tokens");
   if (config.integer_timesteps() && config.num_timesteps != schedule.timesteps()) {
     throw std::invalid_argument(c10::str("the model knows ", config.num_timesteps, " timesteps, the schedule ",
                                          schedule.name(), " has ", schedule.timesteps()));
@@ -132,6 +121,8 @@ void Session::load() {
   model_->pack(options_.precision.products);
   replayed_ = std::make_unique<dit::ReplayedForward>(*model_);
 }
+
+Settings Session::settings() const { return settings_for(config_, file_.settings, options_.model.where()); }
 
 std::optional<std::string> Session::doubt() {
   if (file_.origin.empty()) return std::nullopt;  // stated by a file of ours, which knows

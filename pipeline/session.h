@@ -61,6 +61,9 @@ class Session {
   int64_t image_size() const;                           // side of the images, pixels
   int64_t image_channels() const;
 
+  /// What it draws with unless told otherwise: see settings_for(). Throws io::InputError.
+  Settings settings() const;
+
   /// Reads and packs the weights, once; draw() does so by itself. Throws io::InputError.
   void load();
 

@@ -16,6 +16,8 @@ struct Churn {
   double t_min = 0;   // S_tmin, S_tmax: only where sigma / alpha is between them
   double t_max = std::numeric_limits<double>::infinity();
   double noise = 1;  // S_noise: the noise's standard deviation
+
+  bool operator==(const Churn&) const = default;
 };
 
 /// Throws std::invalid_argument for negative or non-finite numbers (t_max may be infinite).

@@ -43,6 +43,8 @@ struct GridSettings {
   double shift = 1;                          // rectified flow: see time_grid
   double sigma_min = 0.002, sigma_max = 80;  // edm
   double rho = 7;                            // edm
+
+  bool operator==(const GridSettings&) const = default;
 };
 
 /// The steps from noise to the clean image. Throws std::invalid_argument for settings out of range, an

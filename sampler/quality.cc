@@ -14,17 +14,6 @@ constexpr std::array<std::string_view, 3> kQualityNames = {"fast", "balanced", "
 
 }  // namespace
 
-std::string sentence_of(Quality quality, const QualityChoice& choice) {
-  const auto& g = choice.guidance;
-  auto text = c10::str(kQualityNames[static_cast<std::size_t>(quality)], ": ",
-                       to_string(choice.solver.solver), ", ", choice.grid.steps, " steps");
-  if (!choice.grid.spacing.empty()) text += ", " + choice.grid.spacing + " spacing";
-  text += c10::str(", guidance ", g.scale);
-  if (g.kind != GuidanceKind::classifier_free) text += c10::str(" (", to_string(g.kind), ")");
-  if (g.t_low != 0 || g.t_high != 1) text += c10::str(" within ", g.t_low, " .. ", g.t_high, " of the noise");
-  return text;
-}
-
 Quality quality_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kQualityNames.size(); ++i) {
     if (kQualityNames[i] == name) return static_cast<Quality>(i);
@@ -58,7 +47,6 @@ QualityChoice choose(Quality quality, const Schedule& schedule, Prediction predi
     if (quality == Quality::best)
       choice.solver.churn = {.amount = 40, .t_min = 0.05, .t_max = 50, .noise = 1.003};
   }
-  choice.sentence = sentence_of(quality, choice);
   return choice;
 }
 

@@ -1,7 +1,6 @@
 // A choice for people who do not want to choose: solver, steps and guidance for a model's objective.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "sampler/grid.h"
@@ -19,11 +18,7 @@ struct QualityChoice {
   SolverSettings solver;
   GridSettings grid;
   Guidance guidance;
-  std::string sentence;  // "fast: adams_bashforth, 12 steps, guidance 2 within 0.1 .. 0.9 of the noise"
 };
-
-/// The sentence for a choice, which may have been changed since.
-std::string sentence_of(Quality quality, const QualityChoice& choice);
 
 /// Throws std::invalid_argument if the prediction does not go with the schedule.
 QualityChoice choose(Quality quality, const Schedule& schedule, Prediction prediction);

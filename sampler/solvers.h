@@ -54,6 +54,8 @@ struct SolverSettings {
   Solver solver = Solver::euler;
   double eta = 0;    // ddim: 0..1
   Churn churn = {};  // edm_heun
+
+  bool operator==(const SolverSettings&) const = default;
 };
 
 /// Solves from x at problem.steps.front().from and returns the state at problem.steps.back().to, or nothing

@@ -8,7 +8,7 @@
 
 namespace switchyard::app {
 
-/// One sentence per option, for those that `settings`, which were made of them, have no use for.
-std::vector<std::string> idle_options(const SampleOptions& options, const pipeline::Settings& settings);
+/// One sentence per option, for those that `chosen`, which was made of them, has no use for.
+std::vector<std::string> idle_options(const SampleOptions& options, const ChosenSettings& chosen);
 
 }  // namespace switchyard::app

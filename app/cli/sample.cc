@@ -94,16 +94,16 @@ void sample(const SampleOptions& options) {
   Progress progress(options.quiet);
   // Before the settings: they may not suit another model.
   if (stored) warn_of_another_model(progress, stored->model, session.provenance(), from);
-  std::string choice;
+  const auto chosen = settings_of(options, stored, session.config(), session.file().settings);
   pipeline::Request request{.images = images_of(options, stored, session.config()),
-                            .settings = settings_of(options, stored, session.config(), choice),
+                            .settings = chosen.settings,
                             .recipe = recipe_of(options, stored, session.config()),
                             .batch_size = options.batch};
   session.check(request);
   SampleOutputs outputs(options, session, request);
 
-  if (!choice.empty()) progress.say(choice);
-  for (const auto& sentence : idle_options(options, request.settings)) progress.warn("warning: " + sentence);
+  progress.say(chosen.sentence);
+  for (const auto& sentence : idle_options(options, chosen)) progress.warn("warning: " + sentence);
   if (session.file().format == "Switchyard" && !options.model.objective.empty())
     progress.warn("warning: the file states another objective than --objective " + options.model.objective);
   if (const auto doubt = session.doubt()) progress.warn("warning: " + *doubt);

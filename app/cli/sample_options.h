@@ -11,10 +11,10 @@
 
 #include "app/cli/model_argument.h"
 #include "dit/config.h"
-#include "kernels/linear/linear.h"
+#include "pipeline/metadata.h"
 #include "pipeline/precision.h"
 #include "pipeline/request.h"
-#include "pipeline/metadata.h"
+#include "pipeline/settings_text.h"
 
 namespace switchyard::app {
 
@@ -23,12 +23,9 @@ struct SampleOptions {
   ModelOptions model;
   std::filesystem::path vae, out = ".", grid, routing, map, from, edit;
   std::vector<std::string> classes;
-  std::optional<uint64_t> seed;
-  std::optional<int> steps;
-  std::optional<double> shift, guidance, guidance_rescale, eta, churn, clip;
-  std::optional<std::pair<double, double>> guidance_interval;
-  std::optional<std::string> quality, solver, spacing, guidance_kind, dtype;
-  std::optional<int64_t> weak_experts, guidance_channels;
+  std::optional<int64_t> seed;
+  std::optional<std::string> quality, dtype;
+  pipeline::GivenSettings settings;
   std::string device = "auto";
   int64_t count = 1, batch = 16, zoom = 1;
   std::optional<int64_t> columns;
@@ -41,11 +38,19 @@ using Stored = std::optional<pipeline::StoredImage>;
 /// Adds every option of `sample`; each writes into `options`.
 void add_sample_options(CLI::App& command, SampleOptions& options);
 
+/// How to draw.
+struct ChosenSettings {
+  pipeline::Settings settings;  // without what has no meaning for the model
+  std::string sentence;         // "settings of the model: euler_stochastic, 40 steps, shift 3, guidance 1.5"
+  std::vector<std::pair<pipeline::Field, std::string>> dropped;  // as pipeline::drop_idle() says
+};
+
 /// How to draw, in which precision, and what. They throw std::invalid_argument, with the near misses, for
-/// what is unknown or out of range, and io::InputError where the image of --from asks for what the model does
-/// not have. Where --quality chose, or the model's objective, `choice` becomes a sentence that says what.
-pipeline::Settings settings_of(const SampleOptions& options, const Stored& stored,
-                               const dit::ModelConfig& config, std::string& choice);
+/// what is unknown or out of range, and io::InputError where the image of --from, or the model's file, asks for
+/// what the model does not have. Settings are those of the options; then of the image of --from; then what
+/// --quality chooses; then `own`, the model's (dit::ModelFile::settings).
+ChosenSettings settings_of(const SampleOptions& options, const Stored& stored, const dit::ModelConfig& config,
+                           const nlohmann::json& own);
 pipeline::Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device);
 pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,
                                   const dit::ModelConfig& config);

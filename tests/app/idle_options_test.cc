@@ -22,27 +22,53 @@ SampleOptions with(void (*change)(SampleOptions&)) {
 
 const std::vector<Case> kCases = {
     {"nothing", {}, {}},
-    {"eta_of_euler", with([](auto& o) { o.eta = 0.5; }), {"--eta"}},
-    {"no_eta_of_euler", with([](auto& o) { o.eta = 0.0; }), {}},
-    {"eta_of_ddim", with([](auto& o) { o.eta = 0.5, o.solver = "ddim"; }), {}},
-    {"churn_of_ddim", with([](auto& o) { o.churn = 1.0, o.solver = "ddim"; }), {"--churn"}},
-    {"churn_of_edm_heun", with([](auto& o) { o.churn = 1.0, o.solver = "edm_heun"; }), {}},
+    {"eta_of_adams_bashforth", with([](auto& o) { o.settings["--eta"] = {"0.5"}; }), {"--eta"}},
+    {"no_eta_of_adams_bashforth", with([](auto& o) { o.settings["--eta"] = {"0"}; }), {}},
+    {"eta_of_ddim",
+     with([](auto& o) {
+       o.settings = {{"--eta", {"0.5"}}, {"--solver", {"ddim"}}};
+     }),
+     {}},
+    {"churn_of_ddim",
+     with([](auto& o) {
+       o.settings = {{"--churn", {"1"}}, {"--solver", {"ddim"}}};
+     }),
+     {"--churn"}},
+    {"churn_of_edm_heun",
+     with([](auto& o) {
+       o.settings = {{"--churn", {"1"}}, {"--solver", {"edm_heun"}}};
+     }),
+     {}},
     {"interval_of_default",
      with([](auto& o) {
-       o.guidance_interval = {0.1, 0.5};
+       o.settings["--guidance-interval"] = {"0.1", "0.5"};
      }),
      {}},
     {"everything_of_no_guidance",
      with([](auto& o) {
-       o.guidance = 1.0, o.guidance_interval = {0.1, 0.5}, o.guidance_kind = "rescaled";
-       o.guidance_channels = 3, o.guidance_rescale = 0.5, o.weak_experts = 1;
+       o.settings = {{"--guidance", {"1"}},
+                     {"--guidance-interval", {"0.1", "0.5"}},
+                     {"--guidance-kind", {"rescaled"}},
+                     {"--guidance-channels", {"3"}},
+                     {"--guidance-rescale", {"0.5"}},
+                     {"--weak-experts", {"1"}}};
      }),
      {"--guidance-interval", "--guidance-kind", "--guidance-channels", "--guidance-rescale",
       "--weak-experts"}},
-    {"rescale_of_another_kind", with([](auto& o) { o.guidance_rescale = 0.5; }), {"--guidance-rescale"}},
+    {"rescale_of_another_kind",
+     with([](auto& o) { o.settings["--guidance-rescale"] = {"0.5"}; }),
+     {"--guidance-rescale"}},
     {"rescale_of_rescaled",
-     with([](auto& o) { o.guidance_rescale = 0.5, o.guidance_kind = "rescaled"; }),
+     with([](auto& o) {
+       o.settings = {{"--guidance-rescale", {"0.5"}}, {"--guidance-kind", {"rescaled"}}};
+     }),
      {}},
+    {"shift_of_ddpm",
+     with([](auto& o) {
+       o.settings = {{"--shift", {"2"}}, {"--solver", {"ddim"}}};
+     }),
+     {"--shift"}},
+    {"quality_beside_an_image", with([](auto& o) { o.quality = "best", o.from = "a.png"; }), {"--quality"}},
     {"grid_without_file", with([](auto& o) { o.columns = 3, o.zoom = 2; }), {"--columns", "--zoom"}},
     {"grid_with_file", with([](auto& o) { o.columns = 3, o.zoom = 2, o.grid = "grid.png"; }), {}},
 };
@@ -54,10 +80,9 @@ INSTANTIATE_TEST_SUITE_P(Cases, IdleOptions, ::testing::ValuesIn(kCases),
 TEST_P(IdleOptions, AreNamed) {
   const auto& [name, options, expected] = GetParam();
   // A DDPM model knows ddim and edm_heun, a rectified flow does not.
-  const auto config = dit::preset(options.solver ? "tiny-switch-dit-moe" : "tiny");
-  std::string choice;
+  const auto config = dit::preset(options.settings.contains("--solver") ? "tiny-switch-dit-moe" : "tiny");
   std::vector<std::string> idle;
-  for (const auto& sentence : idle_options(options, settings_of(options, {}, config, choice)))
+  for (const auto& sentence : idle_options(options, settings_of(options, {}, config, nullptr)))
     idle.push_back(sentence.substr(0, sentence.find(' ')));
   EXPECT_EQ(idle, expected);
 }

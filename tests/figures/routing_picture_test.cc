@@ -26,7 +26,7 @@ RoutingRecord empty_record(const Size& size) {
   config.input_size = size.side;
   config.patch_size = 1;
   Request request;
-  request.settings.steps = static_cast<int>(size.steps);
+  request.settings.grid.steps = static_cast<int>(size.steps);
   for (int64_t i = 0; i < size.images; ++i) request.images.push_back({.label = i, .seed = 0});
   return RoutingRecord(config, request);
 }

@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(Edits, PlantedRouting,
 
 Request request_for(const std::string& recipe, int64_t batch) {
   Request request;
-  request.settings.steps = 3;
+  request.settings.grid.steps = 3;
   request.recipe = recipe_from_json(Json::parse(recipe), planted_config(), "test");
   request.batch_size = batch;
   for (int64_t i = 0; i < 8; ++i) request.images.push_back({i, static_cast<uint64_t>(i)});

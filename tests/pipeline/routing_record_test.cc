@@ -16,8 +16,8 @@ namespace {
 
 Request request(int images, int steps, sampler::Solver solver = sampler::Solver::euler) {
   Request request;
-  request.settings.solver = solver;
-  request.settings.steps = steps;
+  request.settings.solver.solver = solver;
+  request.settings.grid.steps = steps;
   request.batch_size = 2;
   for (int i = 0; i < images; ++i)
     request.images.push_back({.label = i % 3, .seed = static_cast<uint64_t>(40 + i)});

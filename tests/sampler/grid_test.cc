@@ -157,7 +157,7 @@ TEST(Schedule, TimesOutsideAreRefused) {
   EXPECT_THROW(Schedule::of_betas("x", {0.1}), std::invalid_argument);
 }
 
-TEST(Quality, ChoosesWhatFitsAndSaysWhat) {
+TEST(Quality, ChoosesWhatFits) {
   for (const auto name : schedule_names()) {
     const Schedule schedule(name);
     double last = 0;
@@ -167,13 +167,10 @@ TEST(Quality, ChoosesWhatFitsAndSaysWhat) {
       validate(choice.guidance);
       const double work = static_cast<double>(steps.size()) * facts(choice.solver.solver).evaluations *
                           (1 + choice.guidance.t_high - choice.guidance.t_low);
-      EXPECT_GT(work, last) << choice.sentence;
+      EXPECT_GT(work, last) << name << ", " << static_cast<int>(quality);
       last = work;
-      EXPECT_NE(choice.sentence.find(to_string(choice.solver.solver)), std::string::npos) << choice.sentence;
     }
   }
-  EXPECT_EQ(choose(quality_from_name("fast"), Schedule("linear"), Prediction::noise).sentence,
-            "fast: dpmpp_2m, 12 steps, karras spacing, guidance 2 within 0.1 .. 0.9 of the noise");
   EXPECT_THROW(quality_from_name("fastt"), std::invalid_argument);
   EXPECT_THROW(choose(Quality::fast, Schedule("linear"), Prediction::velocity), std::invalid_argument);
 }
