@@ -19,8 +19,7 @@ build: configure ## install what is missing and build
 demo: configure  ## draw a grid of images with the embedded model, and which experts drew them
 	@cmake --build build --target switchyard
 	@mkdir -p out
-	$(SWITCHYARD) sample --class all --count 8 --seed 0 --guidance 1.5 --no-images \
-	  --solver euler_stochastic --steps 40 --shift 3 \
+	$(SWITCHYARD) sample --class all --count 8 --seed 0 --no-images \
 	  --grid out/demo.png --columns 8 --zoom 2 --map out/demo-experts.png
 
 test: build      ## build and run every test

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "dit/config.h"
+#include "pipeline/settings_text.h"
 #include "sampler/near_misses.h"
 #include "data/solids.h"
 
@@ -60,6 +61,14 @@ nlohmann::json to_json(const Recipe& recipe) {
   Recipe::for_each_field(recipe,
                          [&](const char* name, const auto& value, const char*) { json[name] = value; });
   return json;
+}
+
+nlohmann::json settings_of(const Recipe& recipe) {
+  if (!recipe.model.starts_with("solids/")) return nullptr;
+  return pipeline::settings_json(dit::preset(recipe.model),
+                                 {.solver = {.solver = sampler::Solver::euler_stochastic},
+                                  .grid = {.steps = 40, .shift = 3},
+                                  .guidance = {.scale = 1.5}});
 }
 
 Recipe recipe(std::string_view name) {

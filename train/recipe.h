@@ -66,6 +66,10 @@ struct Recipe {
 
 nlohmann::json to_json(const Recipe& recipe);
 
+/// The settings that its model file is given: of the solids, those that were measured on the embedded model
+/// (docs/training.md); else null.
+nlohmann::json settings_of(const Recipe& recipe);
+
 /// Recipes by name: "solids", the embedded model's, and "tiny", seconds long, for tests and first tries.
 Recipe recipe(std::string_view name);
 std::vector<std::string_view> recipe_names();

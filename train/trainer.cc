@@ -333,7 +333,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
   const auto save = [&] {
     state.save(checkpoint_path, window.sums());
     dit::save_model(options.directory / "model.safetensors", state.averaged_model(),
-                    state.provenance().dump());
+                    state.provenance().dump(), at::kBFloat16, settings_of(recipe));
   };
 
   data::BatchesAhead batches(state.step(), recipe.batch_size, config.input_size, rendered_ahead(options.device));

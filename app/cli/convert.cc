@@ -8,6 +8,7 @@
 #include "app/cli/model_argument.h"
 #include "app/cli/names.h"
 #include "app/cli/progress.h"
+#include "app/cli/settings_options.h"
 #include "app/cli/usage.h"
 #include "dit/checkpoint.h"
 #include "pipeline/objective_probe.h"
@@ -19,7 +20,19 @@ struct Options {
   ModelOptions model;
   std::filesystem::path out;
   std::string dtype = "bf16";
+  pipeline::GivenSettings settings;
 };
+
+// Those of the file, where it has any, with what is given; null where neither says anything.
+nlohmann::json settings_of(const Options& options, const dit::ModelFile& file) {
+  if (file.settings.is_null() && options.settings.empty()) return nullptr;
+  auto settings = pipeline::settings_for(file.config, file.settings, file.source);
+  pipeline::apply(options.settings, file.config, settings);
+  for (const auto& [field, why] : pipeline::drop_idle(file.config, settings))
+    if (options.settings.contains(field.option))
+      throw std::invalid_argument(std::string(field.option) + " changes nothing: " + why);
+  return pipeline::settings_json(file.config, settings);
+}
 
 void convert(const Options& options) {
   const auto dtype = stored_dtype("--dtype", options.dtype);
@@ -29,6 +42,7 @@ void convert(const Options& options) {
     throw std::invalid_argument("IN and OUT are the same file, " + options.out.string());
   const auto source = source_of(options.model);
   const auto file = source.open_for_use();
+  const auto settings = settings_of(options, file);
   Progress progress(false);
   progress.say(source.where() + ": " + file.config.family + ", " + file.format);
   for (const auto& [field, origin] : file.origin) {
@@ -40,11 +54,13 @@ void convert(const Options& options) {
       dit::make_model(file, dtype == at::kHalf ? at::kFloat : dtype);  // half precision is for storage alone
   if (const auto doubt = pipeline::probe_objective(model)) progress.warn("warning: " + *doubt);
   auto training = file.training;
-  training["converted_from"] = {{"file", source.name()},
-                                {"hash", source.hash()},
-                                {"format", file.format},
-                                {"weights", file.weights}};
-  dit::save_model(options.out, model, training.dump(), dtype);
+  if (file.format != "Switchyard") {
+    training["converted_from"] = {{"file", source.name()},
+                                  {"hash", source.hash()},
+                                  {"format", file.format},
+                                  {"weights", file.weights}};
+  }
+  dit::save_model(options.out, model, training.dump(), dtype, settings);
   progress.result(options.out.string());
 }
 
@@ -62,9 +78,12 @@ void add_convert_command(CLI::App& program) {
       .add_option("--dtype", options->dtype, "Number type of the tensors: fp32, bf16 or fp16; default: bf16")
       ->type_name("NAME");
   add_reading_options(command, options->model);
+  add_settings_options(command, options->settings,
+                       "Settings that the model draws best with, stored in OUT as everybody's defaults");
   command.footer(
-      "Example: the averaged weights of a training checkpoint, at half their size\n"
-      "  switchyard convert 0050000.pt dit-moe-s.safetensors --weights ema");
+      "Examples: the averaged weights of a training checkpoint, at half their size; the same with settings\n"
+      "  switchyard convert 0050000.pt dit-moe-s.safetensors --weights ema\n"
+      "  switchyard convert 0050000.pt dit-moe-s.safetensors --solver ddim --steps 50 --guidance 1.5");
   command.callback([options] { convert(*options); });
 }
 

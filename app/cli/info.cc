@@ -11,6 +11,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/model_argument.h"
 #include "app/cli/names.h"
+#include "pipeline/settings_text.h"
 
 namespace switchyard::app {
 namespace {
@@ -26,6 +27,7 @@ nlohmann::json describe(const pipeline::ModelSource& source) {
   std::set<std::string> dtypes;
   for (const auto& [name, tensor] : file.tensors) dtypes.insert(dtype_name(tensor.scalar_type()));
   const auto parameters = dit::count_parameters(file.config);
+  const auto settings = pipeline::settings_for(file.config, file.settings, file.source);
   nlohmann::json origin = nlohmann::json::object();
   for (const auto& [field, from] : file.origin) origin[field] = to_string(from);
   return {{"name", source.name()},
@@ -38,6 +40,8 @@ nlohmann::json describe(const pipeline::ModelSource& source) {
           {"parameters", {{"total", parameters.total}, {"activated", parameters.activated}}},
           {"config", dit::to_json(file.config)},
           {"origin", origin},
+          {"settings", pipeline::settings_json(file.config, settings)},
+          {"settings_of", file.settings.is_null() ? "balanced" : "model"},
           {"training", file.training},
           {"metadata", file.metadata}};
 }
@@ -90,6 +94,17 @@ void print_for_people(const nlohmann::json& model) {
     const auto from = origin.contains(name) ? " [" + text_of(origin[name]) + "]" : "";
     print_line(name, text_of(value), help + from);
   });
+  const bool own = model["settings_of"] == "model";
+  std::cout << "settings unless told otherwise, "
+            << (own ? "the model's own" : "balanced, for want of its own") << '\n';
+  const auto settings = model["settings"].flatten();
+  const auto print_setting = [&](const pipeline::Field& field, const auto&) {
+    auto place = "/" + std::string(field.name);
+    std::ranges::replace(place, '.', '/');
+    if (settings.contains(place)) print_line(field.name, text_of(settings[place]), field.help);
+  };
+  const pipeline::Settings fields;
+  pipeline::for_each_field(print_setting, fields);
   std::cout << "training\n";
   if (model["training"].empty()) print_line("unknown", "the file does not say");
   print_object(model["training"]);

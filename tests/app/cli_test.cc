@@ -75,8 +75,8 @@ const UsageCase kUsageCases[] = {
     {"no_images", {"sample", "--count", "0"}, 2, "--count: expected 1"},
     {"very_many_images", {"sample", "--count", "99999999999"}, 2, "--count: expected 1"},
     {"no_batch", {"sample", "--batch", "0"}, 2, "--batch: expected 1"},
-    {"negative_seed", {"sample", "--seed", "-1"}, 2, "--seed"},
-    {"large_seed", {"sample", "--seed", "4294967296"}, 2, "at most 4294967295"},
+    {"negative_seed", {"sample", "--seed", "-1"}, 2, "--seed: expected 0 .. 4294967295, got -1"},
+    {"large_seed", {"sample", "--seed", "4294967296"}, 2, "expected 0 .. 4294967295, got 4294967296"},
     {"seeds_run_over", {"sample", "--seed", "4294967295", "--count", "2"}, 2, "at most 4294967295"},
     {"unknown_class", {"sample", "--class", "sphre"}, 2, "unknown class \"sphre\": did you mean \"sphere\""},
     {"ambiguous_class", {"sample", "--class", "c"}, 2, "ambiguous class \"c\": did you mean"},
@@ -313,9 +313,47 @@ TEST_F(Cli, QualitySaysWhatIsDone) {
   EXPECT_TRUE(io::contains(outcome.err, "fast: adams_bashforth, 3 steps")) << outcome.err;
 }
 
+TEST_F(Cli, CountsOfTimestepsAreTheNumberOfSteps) {
+  const auto outcome = start({"sample", "--model", TinyRun::model(), "--class", "cube", "--objective",
+                              "linear", "--solver", "ddim", "--spacing", "ddim10"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(io::contains(outcome.err, "ddim, 10 steps, spacing ddim10"));
+  const auto text = io::read_png(work() / "cube-0000.png").text;
+  EXPECT_TRUE(io::contains(text.at(0).second, "\nSteps: 10, Sampler: Ddim,"));
+}
+
+TEST_F(Cli, EveryFaceOfTheEmbeddedModelHasItsOwnSettings) {
+  const auto outcome = start({"sample", "--class", "cube", "--steps", "1", "--no-images", "--grid", "g.png"});
+  EXPECT_TRUE(io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3, guidance 1.5"))
+      << outcome.err;
+  const auto info = nlohmann::json::parse(start({"info", "--json"}).out);
+  EXPECT_EQ(info["settings_of"], "model");
+  EXPECT_EQ(info["settings"]["steps"], 40);
+  EXPECT_TRUE(matches(start({"info"}).out, "the model's own\n(.*\n)* +shift +3.0 +Above 1"));
+}
+
+TEST_F(Cli, ConvertSetsAndKeepsSettings) {
+  const auto set = start({"convert", TinyRun::model(), "set.safetensors", "--steps", "7", "--clip", "1"});
+  ASSERT_EQ(set.code, 0) << set.err;
+  ASSERT_EQ(start({"convert", "set.safetensors", "kept.safetensors"}).code, 0);
+  EXPECT_EQ(text_of(work() / "set.safetensors"), text_of(work() / "kept.safetensors"));
+  const auto outcome = start({"sample", "--model", "kept.safetensors", "--class", "cube"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(
+      io::contains(outcome.err, "settings of the model: adams_bashforth, 7 steps, clip 1, guidance 2"))
+      << outcome.err;
+}
+
+TEST_F(Cli, ConvertRefusesSettingsThatMeanNothing) {
+  const auto outcome = start({"convert", TinyRun::model(), "set.safetensors", "--eta", "0.5"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(io::contains(outcome.err, "--eta changes nothing: it is for ddim"));
+  EXPECT_EQ(written(), std::vector<std::string>{});
+}
+
 TEST_F(Cli, AnOptionThatChangesNothingIsNamed) {
   const auto outcome = start(
-      {"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2", "--eta", "0.5", "--quiet"});
+      {"sample", "--model", TinyRun::model(), "--class", "cube", "--solver", "euler", "--steps", "2", "--eta", "0.5", "--quiet"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.err, "warning: --eta changes nothing: it is for ddim, the solver is euler\n");
 }

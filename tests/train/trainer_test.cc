@@ -117,6 +117,7 @@ TEST_F(TrainerTest, ModelFileSaysHowItWasTrained) {
   const auto file = dit::open_model(root_ / "run" / "model.safetensors");
   EXPECT_EQ(file.training["images_seen"], 96);
   EXPECT_EQ(file.config.class_names.size(), 10u);
+  EXPECT_TRUE(file.settings.is_null());
 }
 
 TEST_F(TrainerTest, CheckpointOfAnotherRecipeIsRefusedByField) {
