@@ -1,20 +1,11 @@
 #include "pipeline/model_source.h"
 
-#include <algorithm>
-
 #include "io/error.h"
 #include "pipeline/metadata.h"
 
 namespace switchyard::pipeline {
 
-std::string ModelSource::name() const {
-  if (file.empty()) return bytes_name;
-  // It goes into the images' text, which is UTF-8; a file name need not be.
-  std::string text = file.stem().string();
-  std::ranges::replace_if(
-      text, [](char c) { return static_cast<unsigned char>(c) >= 0x80 || c < 0x20; }, '?');
-  return text;
-}
+std::string ModelSource::name() const { return file.empty() ? bytes_name : file.stem().string(); }
 
 std::string ModelSource::where() const { return file.empty() ? "embedded in the program" : file.string(); }
 

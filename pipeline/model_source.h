@@ -16,7 +16,7 @@ struct ModelSource {
   std::string bytes_name = {};            // what they are called
   dit::OpenOptions reading = {};
 
-  std::string name() const;   // "solids"; of a file, its name without extension, printable ASCII
+  std::string name() const;   // "solids"; of a file, its name without extension, in whatever bytes
   std::string where() const;  // for people: the path, or that it is part of the program
   int64_t size() const;       // bytes; throws io::InputError
 

@@ -60,7 +60,8 @@ void convert(const Options& options) {
                                   {"format", file.format},
                                   {"weights", file.weights}};
   }
-  dit::save_model(options.out, model, training.dump(), dtype, settings);
+  const auto training_text = training.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  dit::save_model(options.out, model, training_text, dtype, settings);
   progress.result(options.out.string());
 }
 

@@ -277,6 +277,16 @@ TEST_F(Cli, ImageInFewerBitsIsDrawnAgainBitForBit) {
   }
 }
 
+TEST_F(Cli, AModelsNameIsKeptWhateverIsInIt) {
+  const std::string name = "a, \"b\"\nü\xF0\x9F\x98\x80";
+  fs::copy_file(TinyRun::model(), work() / (name + ".safetensors"));
+  const auto outcome =
+      start({"sample", "--model", name + ".safetensors", "--class", "cube", "--steps", "1", "--quiet"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const auto text = io::read_png(work() / "cube-0000.png").text;
+  EXPECT_EQ(nlohmann::json::parse(text.at(1).second)["model"]["name"], name);
+}
+
 TEST_F(Cli, ImageOfAnotherModelIsDrawnWithAWarning) {
   ASSERT_EQ(start({"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2"}).code, 0);
   const auto outcome = start({"sample", "--from", "cube-0000.png", "--out", "again"});
