@@ -83,6 +83,19 @@ ModelConfig solids(int64_t patch) {
   return config;
 }
 
+// Switch-DiT on the same pictures. At patches as wide as the model, it has to answer with the clean image.
+ModelConfig solids_timestep_routed(int64_t patch) {
+  auto config = timestep_routed({8, 192, 3});
+  const auto pictures = solids(patch);
+  config.input_size = pictures.input_size;
+  config.patch_size = patch;
+  config.in_channels = pictures.in_channels;
+  config.num_classes = pictures.num_classes;
+  config.learn_sigma = false;
+  config.prediction = "clean_image";
+  return config;
+}
+
 ModelConfig tiny() {
   auto config = solids(4);
   config.input_size = 16;
@@ -122,6 +135,7 @@ struct Preset {
 constexpr std::array kPresets = {
     Preset{"solids/4", [] { return solids(4); }},
     Preset{"solids/8", [] { return solids(8); }},
+    Preset{"solids-switch/8", [] { return solids_timestep_routed(8); }},
     Preset{"tiny", tiny},
     Preset{"tiny-switch-dit-moe", tiny_switch},
     Preset{"tiny-expert-choice", [] { return tiny_routed_by("expert_choice"); }},

@@ -43,13 +43,16 @@ NoisyImages diffuse(const dit::ModelConfig& config, const at::Tensor& images,
 }
 
 at::Tensor diffusion_loss_per_image(const dit::ModelConfig& config, const at::Tensor& output,
-                                    const at::Tensor& images, const NoisyImages& shown) {
+                                    const at::Tensor& images, const NoisyImages& shown, double min_sigma) {
   const auto all = alphas_cumprod(config);
   const auto answer = output.narrow(1, 0, config.in_channels);
+  const auto bar = all.index_select(0, shown.t.cpu());
+  if (config.prediction == "clean_image") {
+    const auto sigma = (1 - bar).sqrt().to(images.device(), at::kFloat);
+    return mean_squared_error(answer, images) / sigma.clamp_min(min_sigma).square();
+  }
   auto target = shown.noise;
-  if (config.prediction == "clean_image") target = images;
   if (config.prediction == "v") {
-    const auto bar = all.index_select(0, shown.t.cpu());
     target = per_image(bar.sqrt(), images) * shown.noise - per_image((1 - bar).sqrt(), images) * images;
   }
   auto loss = mean_squared_error(answer, target);

@@ -4,7 +4,8 @@
 //   x_t = alpha x + sigma noise, t uniform in 0 .. num_timesteps - 1
 //
 //   answers: noise, clean image x, or v = alpha noise - sigma x; with a learned variance also the variational
-//   bound's term for it, times num_timesteps / 1000
+//   bound's term for it, times num_timesteps / 1000. The clean image's error is divided by max(sigma, min_sigma)^2,
+//   which makes it that of v (Li and He 2025), as flow_matching.h does.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -25,6 +26,6 @@ NoisyImages diffuse(const dit::ModelConfig& config, const at::Tensor& images, co
 
 /// The loss per image, [N] with gradient, of the model's output [N, out_channels, H, W].
 at::Tensor diffusion_loss_per_image(const dit::ModelConfig& config, const at::Tensor& output,
-                                    const at::Tensor& images, const NoisyImages& shown);
+                                    const at::Tensor& images, const NoisyImages& shown, double min_sigma);
 
 }  // namespace switchyard::train

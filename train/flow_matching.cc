@@ -84,7 +84,7 @@ ShardLoss shard_loss(const dit::DiffusionTransformer& model, const at::Tensor& i
   const auto per_image = is_flow ? flow_loss_per_image(config.prediction == "clean_image",
                                                        output.narrow(1, 0, config.in_channels), images,
                                                        shown.noise, shown.t, recipe.min_time)
-                                 : diffusion_loss_per_image(config, output, images, shown);
+                                 : diffusion_loss_per_image(config, output, images, shown, recipe.min_time);
   const auto flow = per_image.mean();
 
   ShardLoss loss;

@@ -64,7 +64,7 @@ nlohmann::json to_json(const Recipe& recipe) {
 }
 
 nlohmann::json settings_of(const Recipe& recipe) {
-  if (!recipe.model.starts_with("solids/")) return nullptr;
+  if (!recipe.model.starts_with("solids/")) return nullptr;  // nobody has measured the others
   return pipeline::settings_json(dit::preset(recipe.model),
                                  {.solver = {.solver = sampler::Solver::euler_stochastic},
                                   .grid = {.steps = 40, .shift = 3},
@@ -73,6 +73,15 @@ nlohmann::json settings_of(const Recipe& recipe) {
 
 Recipe recipe(std::string_view name) {
   if (name == "solids") return {};
+  if (name == "solids-switch") {
+    Recipe timestep_routed;
+    timestep_routed.model = "solids-switch/8";
+    timestep_routed.images = 1'000'000;
+    timestep_routed.batch_size = 64;
+    timestep_routed.shard_size = 32;
+    timestep_routed.learning_rate = 1e-3;
+    return timestep_routed;
+  }
   if (name == "tiny") {
     Recipe tiny;
     tiny.model = "tiny";
@@ -88,6 +97,6 @@ Recipe recipe(std::string_view name) {
                               "\": " + sampler::near_misses(name, known));
 }
 
-std::vector<std::string_view> recipe_names() { return {"solids", "tiny"}; }
+std::vector<std::string_view> recipe_names() { return {"solids", "solids-switch", "tiny"}; }
 
 }  // namespace switchyard::train

@@ -27,7 +27,7 @@ struct Recipe {
   double class_dropout = 0.1;
   double balance_weight = 0.01;
   double time_location = 0.5, time_scale = 1.2;  // t = sigmoid(location + scale * n), n normal
-  double min_time = 0.05;  // clean-image prediction: 1/t in the velocity loss is bounded by 1/min_time
+  double min_time = 0.05;  // clean-image prediction: 1/t (1/sigma) in the velocity loss is at most 1/min_time
   bool bf16 = true;        // products in bf16 where the processor has them; fp32 masters always
 
   void validate() const;  // throws std::invalid_argument naming the field
@@ -53,7 +53,7 @@ struct Recipe {
     visit("balance_weight", r.balance_weight, "weight of the load-balance loss");
     visit("time_location", r.time_location, "location of the logit-normal times");
     visit("time_scale", r.time_scale, "scale of the logit-normal times");
-    visit("min_time", r.min_time, "smallest t in the 1/t weight of clean-image prediction");
+    visit("min_time", r.min_time, "smallest t (or sigma) in the 1/t weight of clean-image prediction");
     visit("bf16", r.bf16, "compute in bf16 where the processor has it");
   }
 
@@ -70,7 +70,8 @@ nlohmann::json to_json(const Recipe& recipe);
 /// (docs/training.md); else null.
 nlohmann::json settings_of(const Recipe& recipe);
 
-/// Recipes by name: "solids", the embedded model's, and "tiny", seconds long, for tests and first tries.
+/// Recipes by name: "solids", the embedded model's; "solids-switch", a Switch-DiT of the same pictures with the
+/// diffusion prior; and "tiny", seconds long, for tests and first tries.
 Recipe recipe(std::string_view name);
 std::vector<std::string_view> recipe_names();
 

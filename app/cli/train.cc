@@ -93,8 +93,8 @@ void add_train_command(CLI::App& program) {
   auto& command = *program.add_subcommand("train", "Train a model, or go on with a run that was stopped");
   command
       .add_option("--preset", options->preset,
-                  "Recipe: solids (the embedded model's: minutes on a GPU, thirty hours on two\ncores) or "
-                  "tiny (seconds)")
+                  "Recipe: solids (the embedded model's: minutes on a GPU, thirty hours on two\ncores), "
+                  "solids-switch (timesteps pick experts; hours) or tiny (seconds)")
       ->type_name("NAME")
       ->required();
   command
