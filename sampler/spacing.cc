@@ -92,7 +92,8 @@ std::vector<double> spaced_timesteps(Spacing spacing, int timesteps, int steps,
     }
     case Spacing::linspace:
       for (int i = points - 1; i >= points - steps; --i) {
-        const double t = points == 1 ? 0.0 : i * (static_cast<double>(end - 1) / (points - 1));
+        const double last = end - 1, stride = points == 1 ? 0.0 : last / (points - 1);
+        const double t = std::min(i * stride, last);  // of 30 or 100 steps the product is above it, by rounding
         spaced.push_back(variant.fractional ? t : std::nearbyint(t));
       }
       break;

@@ -50,6 +50,29 @@ INSTANTIATE_TEST_SUITE_P(
                     SpacingCase{"multistep_leading", Solver::unipc, 3, "leading", {750, 500, 250, -1}}),
     [](const auto& test) { return test.param.name; });
 
+// Whatever divides 1000 or does not: as many steps as asked for, no level twice, the image at the end.
+TEST(Grid, EverySpacingFallsStrictlyInSoManySteps) {
+  for (const auto schedule : {"linear", "cosine"}) {
+    for (const auto spacing : {"even", "leading", "trailing", "linspace", "karras"}) {
+      for (const auto solver : {Solver::ddim, Solver::euler, Solver::heun, Solver::dpmpp_2m}) {
+        for (const int count : {1, 2, 3, 6, 7, 9, 20, 27, 53, 100}) {
+          SCOPED_TRACE(std::string(schedule) + ", " + spacing + ", " + std::string(to_string(solver)) + ", " +
+                       std::to_string(count) + " steps");
+          const auto steps = steps_of(Schedule(schedule), solver, {.steps = count, .spacing = spacing});
+          EXPECT_EQ(steps.size(), static_cast<size_t>(count));
+          for (size_t i = 0; i < steps.size(); ++i) {
+            EXPECT_LT(ratio(steps[i].to), ratio(steps[i].from));
+            if (i > 0) {
+              EXPECT_EQ(steps[i].from.t, steps[i - 1].to.t);
+            }
+          }
+          EXPECT_EQ(steps.back().to.sigma, 0);
+        }
+      }
+    }
+  }
+}
+
 TEST(Grid, KarrasEndsAreThoseOfTheTable) {
   const Schedule schedule("linear");
   const auto steps = steps_of(schedule, Solver::dpmpp_2m, {.steps = 9, .spacing = "karras"});
