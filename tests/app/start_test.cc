@@ -1,4 +1,4 @@
-// How the program's threads wait: OpenMP itself says what it was told (OMP_DISPLAY_ENV), when its library is loaded.
+// How the program starts, and its threads wait: OpenMP itself says what it was told (OMP_DISPLAY_ENV), when its library is loaded.
 #include <gtest/gtest.h>
 
 #include "../io/scratch.h"
