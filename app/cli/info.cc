@@ -18,7 +18,7 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  bool json = false;
+  bool json = false, routing = false;
 };
 
 nlohmann::json describe(const pipeline::ModelSource& source) {
@@ -76,6 +76,61 @@ void print_object(const nlohmann::json& object, const std::string& prefix = "") 
   }
 }
 
+// What a routing recipe can say of a model; null where nothing is routed.
+nlohmann::ordered_json routing_of(const dit::ModelConfig& config) {
+  const auto edit = [](const char* router, int64_t expert) {
+    return nlohmann::ordered_json{
+        {"layers", {0}}, {"t", {0.5, 1}}, {"experts", {expert}}, {"action", "mute"}, {"half", "both"}, {"router", router}};
+  };
+  nlohmann::ordered_json routing;
+  if (config.routes_tokens()) {
+    const int64_t side = config.input_size / config.patch_size;
+    auto& tokens = routing["tokens"];
+    tokens = {{"router", config.token_router}, {"layers", config.depth}, {"experts", {}},
+              {"experts_per_token", config.experts_per_token}, {"patches", {side, side}}};
+    for (int64_t block = 0; block < config.depth; ++block) tokens["experts"].push_back(config.experts_of(block));
+    routing["example"].push_back(edit("tokens", config.experts_of(0) - 1));
+    routing["example"].back()["region"] = {{"rectangle", {0, 0, (side + 1) / 2, side}}};
+  }
+  if (config.routes_timesteps()) {
+    routing["timesteps"] = {{"layers", config.depth},
+                            {"experts", std::vector<int64_t>(config.depth, config.timestep_experts)},
+                            {"experts_per_timestep", config.experts_per_timestep}};
+    routing["example"].push_back(edit("timesteps", config.timestep_experts - 1));
+  }
+  return routing;
+}
+
+void print_router(const nlohmann::ordered_json& routing, const std::string& router, const std::string& picks,
+                  const std::string& who) {
+  if (!routing.contains(router)) return;
+  const auto& of = routing[router];
+  const auto& experts = of["experts"];
+  const bool equal = std::ranges::all_of(experts, [&](const auto& count) { return count == experts[0]; });
+  const int64_t most = std::ranges::max(experts.get<std::vector<int64_t>>());
+  std::cout << "router \"" << router << "\": each " << who << " picks " << of[picks] << " experts per layer\n";
+  print_line("layers", "0 .. " + std::to_string(of["layers"].get<int64_t>() - 1));
+  print_line("experts", equal ? "0 .. " + std::to_string(most - 1) : "from 0; per layer " + text_of(experts));
+  if (of.contains("router")) print_line("chosen by", text_of(of["router"]));
+  if (of.contains("patches"))
+    print_line("region", text_of(of["patches"][0]) + " x " + text_of(of["patches"][1]) + " patches", "x, y, width, height");
+}
+
+void print_routing(const nlohmann::ordered_json& routing) {
+  if (routing.is_null()) {
+    std::cout << "this model routes nothing: there is nothing to edit\n";
+    return;
+  }
+  print_router(routing, "tokens", "experts_per_token", "patch");
+  print_router(routing, "timesteps", "experts_per_timestep", "timestep");
+  std::cout << "every edit\n";
+  print_line("t", "0 .. 1", "from LOW to HIGH; 1 is noise, 0 the image");
+  print_line("action", "mute, force or scale", "scale multiplies the gate weight by \"factor\"");
+  print_line("half", "conditional, unconditional or both", "of guidance");
+  print_line("images", "from 0", "of the request; left out: all");
+  std::cout << "an example, for sample --edit\n" << routing["example"].dump() << '\n';
+}
+
 void print_for_people(const nlohmann::json& model) {
   std::cout << text_of(model["name"]) << ": " << text_of(model["file"]) << '\n';
   const auto weights = text_of(model["weights"]);
@@ -121,11 +176,17 @@ void add_info_command(CLI::App& program) {
       *program.add_subcommand("info", "Say what a model is: sizes, experts, classes, how it was trained");
   add_model_options(command, options->model, /*positional=*/true);
   command.add_flag("--json", options->json, "As JSON, for programs");
+  command.add_flag("--routing", options->routing, "What a routing recipe (sample --edit) can change, with an example");
   command.footer(
       "Examples\n"
       "  switchyard info dit-moe-s.pt                          what an official checkpoint is\n"
       "  switchyard info --json | jq .parameters.activated     how many parameters a token passes through");
   command.callback([options] {
+    if (options->routing) {
+      const auto routing = routing_of(source_of(options->model).open().config);
+      options->json ? void(std::cout << routing.dump(2) << '\n') : print_routing(routing);
+      return;
+    }
     const auto model = describe(source_of(options->model));
     if (options->json) {
       std::cout << model.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
