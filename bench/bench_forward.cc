@@ -123,7 +123,7 @@ void bench(const Case& which, const Numbers& numbers, double peak) {
 
   peak_memory();
   auto packed = random_model(config, numbers.dtype);
-  packed.pack(numbers.products);
+  packed.pack({numbers.products});
   const auto condition = packed.condition(t, y);
   auto out_packed = guided(packed, condition);
   const double memory = peak_memory();

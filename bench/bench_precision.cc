@@ -35,7 +35,7 @@ struct Drawn {
 Drawn draw(const char* name, const dit::ModelFile& file, at::ScalarType dtype, Products products,
            int64_t seeds) {
   auto model = dit::make_model(file, dtype);
-  model.pack(products);
+  model.pack({products});
   pipeline::Request request;
   request.settings.guidance.scale = 1.5;
   pipeline::Session session(std::move(model));

@@ -33,7 +33,7 @@ vae::Autoencoder random_autoencoder(at::ScalarType dtype, at::MemoryFormat forma
     if (shape.size() == 1) return name.ends_with(".weight") ? 1 + 0.1 * values : 0.1 * values;
     return values * std::sqrt(static_cast<double>(shape[0]) / static_cast<double>(values.numel()));
   };
-  return vae::Autoencoder({}, source, dtype, format);
+  return vae::Autoencoder({}, source, {.dtype = dtype, .format = format});
 }
 
 // The best of the library's own products of two square matrices: GFLOP/s.

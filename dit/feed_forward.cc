@@ -19,9 +19,9 @@ class Mlp : public FeedForward {
     return fc2_(fc1_.packed.defined() ? fc1_.packed.gelu(x) : at::gelu(fc1_(x), "tanh"));
   }
 
-  void pack(kernels::Products products) override {
-    fc1_.pack(products);
-    fc2_.pack(products);
+  void pack(kernels::Packing packing) override {
+    fc1_.pack(packing);
+    fc2_.pack(packing);
   }
 
   void initialize(const at::Generator& generator) override {

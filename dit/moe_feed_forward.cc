@@ -39,11 +39,11 @@ class MoeFeedForward : public FeedForward {
     return y.view_as(x);
   }
 
-  void pack(kernels::Products products) override {
+  void pack(kernels::Packing packing) override {
     router_->pack();
-    packed_experts_ = kernels::PackedExperts(gate_up_, down_, products);
+    packed_experts_ = kernels::PackedExperts(gate_up_, down_, packing);
     if (shared_down_.defined())
-      packed_shared_ = kernels::PackedSwiGlu(shared_gate_up_, shared_down_, products);
+      packed_shared_ = kernels::PackedSwiGlu(shared_gate_up_, shared_down_, packing);
     for (auto* weight : {&gate_up_, &down_, &shared_gate_up_, &shared_down_})
       if (weight->defined()) give_up(*weight);
   }

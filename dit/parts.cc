@@ -15,8 +15,8 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   return kernels::linear_reference(x, weight.dim() > 2 ? weight.flatten(1) : weight, bias);
 }
 
-void Linear::pack(kernels::Products products) {
-  packed = kernels::PackedLinear(weight.flatten(1), bias, products);
+void Linear::pack(kernels::Packing packing) {
+  packed = kernels::PackedLinear(weight.flatten(1), bias, packing);
   give_up(weight);
 }
 

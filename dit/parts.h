@@ -31,7 +31,7 @@ struct Linear {
 
   at::Tensor operator()(const at::Tensor& x) const;
   /// Brings the weight into its fast form and gives up the plain one, which keeps its shape alone.
-  void pack(kernels::Products products = kernels::Products::in_dtype);
+  void pack(kernels::Packing packing = {});
 };
 
 /// Without its numbers: shape and dtype of a weight that has been packed (device Meta).
@@ -83,7 +83,7 @@ class FeedForward : public Part {
                                 const RoutingTape& tape) const = 0;
 
   /// Brings the weights into their fast form and gives up the plain ones.
-  virtual void pack(kernels::Products products) = 0;
+  virtual void pack(kernels::Packing packing) = 0;
 
   /// After a training step: moves what balances the load without a gradient. choices [E]: how many tokens chose
   /// each expert in this step.

@@ -209,24 +209,26 @@ std::vector<kernels::Routing> DiffusionTransformer::timestep_routing() const {
   return layers;
 }
 
-void DiffusionTransformer::pack(kernels::Products products) {
-  if (products == kernels::Products::int8 && !(device().is_cpu() && kernels::has_int8_products())) {
+void DiffusionTransformer::pack(kernels::Packing packing) {
+  if (packing.products == kernels::Products::int8 && !(device().is_cpu() && kernels::has_int8_products())) {
     throw std::invalid_argument(
         "int8 products need a CPU with AVX512-VNNI and AVX512-BF16, and a model that is on it");
   }
-  products_ = products;
+  if (packing.library == kernels::ProductLibrary::onednn && !device().is_cpu())
+    throw std::invalid_argument("oneDNN multiplies on the CPU, the model is on another device");
+  packing_ = packing;
   const at::NoGradGuard no_grad;
   at::Tensor embeddings;
-  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_}) layer->pack();
+  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_}) layer->pack({.library = packing.library});
   if (config_.integer_timesteps()) {
     const auto all = at::arange(config_.num_timesteps, label_table_.options().dtype(at::kLong));
     embeddings = embed_timesteps(all, label_table_.scalar_type());
   }
   for (auto& block : blocks_) {
-    block.adaln.pack();
-    block.attention.qkv.pack(products);
-    block.attention.proj.pack(products);
-    block.feed_forward->pack(products);
+    block.adaln.pack({.library = packing.library});
+    block.attention.qkv.pack(packing);
+    block.attention.proj.pack(packing);
+    block.feed_forward->pack(packing);
     if (block.router) block.router->pack(embeddings);
   }
 }

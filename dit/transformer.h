@@ -97,14 +97,14 @@ class DiffusionTransformer {
 
   /// Brings the weights into their fast form for inference and gives up the plain form of what was packed, layer
   /// by layer, so that there are never two of a model: its parameters then have shapes alone (device Meta).
-  /// `products` is for the layers that every token passes through: qkv, attention output, feed-forward and
-  /// its experts. Throws std::invalid_argument where int8 is not to be had.
-  void pack(kernels::Products products = kernels::Products::in_dtype);
+  /// packing.products is for the layers that every token passes through: qkv, attention output, feed-forward and
+  /// its experts. Throws std::invalid_argument where int8, or oneDNN, is not to be had.
+  void pack(kernels::Packing packing = {});
 
   bool packed() const { return x_embedder_.packed.defined(); }
 
   /// What pack() was last told.
-  kernels::Products products() const { return products_; }
+  kernels::Packing packing() const { return packing_; }
 
   /// What training moves, in a fixed order.
   std::vector<Parameter> parameters();
@@ -138,7 +138,7 @@ class DiffusionTransformer {
   at::Tensor output(const at::Tensor& tokens, const Condition& condition) const;
 
   ModelConfig config_;
-  kernels::Products products_ = kernels::Products::in_dtype;
+  kernels::Packing packing_;
   at::Tensor pos_embed_;  // [1, T, D], fixed
   Linear x_embedder_;     // [D, C, p, p] as in the official convolution
   Linear t_mlp_in_, t_mlp_out_;

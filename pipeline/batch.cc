@@ -115,7 +115,9 @@ class Batch {
     if (cancelled_) return false;
     if (!d_.observer.step_done) return true;
     const auto preview = d_.observer.previews ? d_.preview(info.x_hat) : at::Tensor();
-    return d_.observer.step_done({first_, count_, info.index, info.steps, info.t, preview, d_.seconds()});
+    const double part = static_cast<double>(info.index + 1) / info.steps;
+    const double done = d_.done(static_cast<double>(first_) + part * static_cast<double>(count_));
+    return d_.observer.step_done({first_, count_, info.index, info.steps, info.t, preview, d_.seconds(), done});
   }
 
   // Looks at the result of the last step that was done, once.
@@ -169,17 +171,6 @@ class Batch {
 };
 
 }  // namespace
-
-sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& settings) {
-  sampler::Problem problem;
-  problem.schedule = sampler::Schedule(config.schedule);
-  // A rectified flow is guided and solved in its velocity, whatever the model predicts.
-  problem.prediction = problem.schedule.is_flow() ? sampler::Prediction::velocity
-                                                  : sampler::prediction_from_name(config.prediction);
-  problem.steps = steps_of(config, settings);
-  problem.limit.clip = settings.clip;
-  return problem;
-}
 
 std::optional<at::Tensor> draw_batch(const Drawing& drawing, int64_t first) { return Batch(drawing, first).draw(); }
 

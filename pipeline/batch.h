@@ -25,10 +25,8 @@ struct Drawing {
   std::vector<double> times;                                            // at which a model on the CPU will be asked
   std::function<at::Tensor(const at::Tensor& x_hat)> preview;           // of predicted clean images or latents
   std::function<double()> seconds;                                      // since the beginning
+  std::function<double(double images)> done;  // share of the work when so many images are through all steps
 };
-
-/// The solver's problem, but for the model and the noise.
-sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& settings);
 
 /// The images first .. first + batch_size - 1 of the request (or to its end): [n, C, H, W] fp32 on the model's
 /// device, or nothing: cancelled. Throws io::InputError at the first step whose result is not finite, with the

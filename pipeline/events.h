@@ -19,6 +19,7 @@ struct StepDone {
   at::Tensor preview;  // [images, C, h, w] fp32 on the CPU, about [-1, 1]: the clean images as predicted at t; of
                        // latents, their colours at the latents' size. Undefined unless Observer::previews
   double seconds = 0;
+  double done = 0;  // share of the request's work, 0 .. 1: by count of operations, decoding among them
 };
 
 /// What the routers of one evaluation of the model did, for one half of guidance of one batch. A solver that
@@ -43,7 +44,8 @@ struct StepRouting {
 /// A part of an image's latent is decoded.
 struct Decoding {
   int64_t image = 0;  // index in the request
-  double done = 0;    // 0 .. 1
+  double part = 0;    // of this latent, 0 .. 1
+  double done = 0;    // of the request's work, as StepDone has it
 };
 
 struct ImageFinished {

@@ -211,8 +211,12 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
   return stored;
 }
 
-std::string model_hash(const std::filesystem::path& file) { return model_hash(io::MappedFile(file).bytes()); }
+std::string model_hash(const std::filesystem::path& file, const std::stop_token& stop) {
+  return model_hash(io::MappedFile(file).bytes(), stop);
+}
 
-std::string model_hash(std::span<const std::byte> file) { return io::sha256(file).substr(0, 10); }
+std::string model_hash(std::span<const std::byte> file, const std::stop_token& stop) {
+  return io::sha256(file, stop).value_or("").substr(0, 10);
+}
 
 }  // namespace switchyard::pipeline

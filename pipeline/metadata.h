@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <stop_token>
 #include <string>
 
 #include "dit/config.h"
@@ -63,7 +64,8 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
 
 /// The first ten hex digits of the file's SHA-256, the short hash by which other image tools name models.
 /// The path form throws io::InputError where the file cannot be read.
-std::string model_hash(const std::filesystem::path& file);
-std::string model_hash(std::span<const std::byte> file);
+/// Empty where it was told to stop.
+std::string model_hash(const std::filesystem::path& file, const std::stop_token& stop = {});
+std::string model_hash(std::span<const std::byte> file, const std::stop_token& stop = {});
 
 }  // namespace switchyard::pipeline

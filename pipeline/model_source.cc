@@ -32,6 +32,8 @@ dit::ModelFile ModelSource::open_for_use() const {
   return opened;
 }
 
-std::string ModelSource::hash() const { return file.empty() ? model_hash(bytes) : model_hash(file); }
+std::string ModelSource::hash(const std::stop_token& stop) const {
+  return file.empty() ? model_hash(bytes, stop) : model_hash(file, stop);
+}
 
 }  // namespace switchyard::pipeline

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <stop_token>
 #include <string>
 
 #include "dit/model_file.h"
@@ -28,7 +29,7 @@ struct ModelSource {
   dit::ModelFile open_for_use() const;
 
   /// model_hash() of pipeline/metadata.h.
-  std::string hash() const;
+  std::string hash(const std::stop_token& stop = {}) const;
 };
 
 }  // namespace switchyard::pipeline

@@ -23,9 +23,12 @@ using Clock = std::chrono::steady_clock;
 // The times at which a CPU's model will be asked, the same in every batch. A GPU's recording has what depends
 // on them inside.
 std::vector<double> times_of(const dit::DiffusionTransformer& model, const Settings& settings) {
-  if (!model.device().is_cpu()) return {};
-  auto times = sampler::evaluation_times(settings.solver, problem_of(model.config(), settings));
-  for (auto& t : times) t = told(model.config(), t);
+  std::vector<double> times;
+  if (!model.device().is_cpu()) return times;
+  for (double t : sampler::evaluation_times(settings.solver, problem_of(model.config(), settings))) {
+    t = told(model.config(), t);
+    if (std::ranges::find(times, t) == times.end()) times.push_back(t);
+  }
   return times;
 }
 
@@ -37,6 +40,32 @@ std::vector<double> noise_fractions_of(const dit::ModelConfig& config, const Set
   return fractions;
 }
 
+// How much of a request is done, by the number of operations: what takes no part in them takes little time.
+class Work {
+ public:
+  Work(const dit::ModelConfig& config, const std::optional<vae::VaeConfig>& decoder, const Settings& settings,
+       int64_t images)
+      : images_(static_cast<double>(images)) {
+    if (!decoder) return;
+    const int64_t side = config.input_size, tokens = (side / config.patch_size) * (side / config.patch_size);
+    const double halves = settings.guidance.scale == 1 ? 1 : 2;
+    const double forward = 2.0 * static_cast<double>(dit::count_parameters(config).activated * tokens);
+    const double evaluations =
+        static_cast<double>(sampler::evaluation_times(settings.solver, problem_of(config, settings)).size());
+    const double steps = evaluations * halves * forward;
+    decoding_ = vae::plan_decode(*decoder, 1, side, side, at::kFloat, 0).flop;
+    decoding_ /= decoding_ + steps;
+  }
+
+  /// When so many images are through all steps, and so many are decoded.
+  double done(double stepped, double decoded) const {
+    return (stepped * (1 - decoding_) + decoded * decoding_) / images_;
+  }
+
+ private:
+  double images_, decoding_ = 0;  // the decoder's share
+};
+
 void check_settings(const dit::ModelConfig& config, const Settings& settings) {
   validate(config, settings);
   const sampler::Schedule schedule(config.schedule);
@@ -47,6 +76,12 @@ void check_settings(const dit::ModelConfig& config, const Settings& settings) {
     throw std::invalid_argument(c10::str("the model knows ", config.num_timesteps, " timesteps, the schedule ",
                                          schedule.name(), " has ", schedule.timesteps()));
   }
+}
+
+// Empty where there is no choice.
+std::string library_of(const SessionOptions& options) {
+  if (!options.device.is_cpu() || options.precision.products == kernels::Products::int8) return "";
+  return std::string(to_string(options.library.value_or(kernels::product_library(options.precision.dtype))));
 }
 
 void require_decoder_of(const dit::ModelConfig& config, const vae::VaeConfig& decoder, const std::string& name) {
@@ -67,17 +102,26 @@ Session::Session(SessionOptions options)
   provenance_ = {.model_name = options_.model.name(),
                  .model_hash = {},
                  .dtype = std::string(options_.precision.name),
+                 .library = library_of(options_),
                  .weights = file_.weights,
                  .objective = config_.schedule + ":" + config_.prediction,
                  .experts_per_token = config_.experts_per_token,
                  .num_heads = config_.num_heads};
+  std::filesystem::path decoder_weights;
   const bool draws_pixels = config_.in_channels == 1 || config_.in_channels == 3;
   if (!options_.decoder.empty()) {
-    const bool bf16 = options_.precision.dtype == at::kBFloat16 && kernels::has_bf16_products();
-    auto loaded = vae::load_autoencoder(options_.decoder, bf16 ? at::kBFloat16 : at::kFloat);
-    require_decoder_of(config_, loaded.autoencoder.config(), options_.decoder.string());
-    decoder_ = std::make_unique<vae::Autoencoder>(std::move(loaded.autoencoder));
-    decoder_weights_ = loaded.weights;
+    auto opened = vae::open_autoencoder(options_.decoder);
+    require_decoder_of(config_, opened.config, options_.decoder.string());
+    decoder_config_ = opened.config;
+    decoder_weights = opened.weights;
+    const bool bf16 = options_.precision.dtype == at::kBFloat16 &&
+                      (!options_.device.is_cpu() || kernels::has_bf16_products());
+    const vae::AutoencoderOptions how{
+        .dtype = bf16 ? at::kBFloat16 : at::kFloat, .device = options_.device, .with_encoder = false};
+    loading_decoder_ = std::async(std::launch::async, [file = std::move(opened), how] {
+      const at::NoGradGuard no_grad;
+      return vae::load_autoencoder(file, how);
+    });
     provenance_.decoder_name = options_.decoder.lexically_normal().filename().string();
   } else if (!draws_pixels) {
     throw std::invalid_argument(options_.model.where() + " draws latents of " +
@@ -85,8 +129,8 @@ Session::Session(SessionOptions options)
                                 " channels: name the decoder that makes images of them with --vae");
   }
   provenance_.image_size = image_size();
-  hashes_ = std::async(std::launch::async, [model = options_.model, decoder = decoder_weights_] {
-    return std::pair(model.hash(), decoder.empty() ? std::string() : model_hash(decoder));
+  hashes_ = std::async(std::launch::async, [model = options_.model, decoder_weights, closing = closing_.get_token()] {
+    return std::pair(model.hash(closing), decoder_weights.empty() ? "" : model_hash(decoder_weights, closing));
   });
 }
 
@@ -98,18 +142,19 @@ Session::Session(dit::DiffusionTransformer model, std::optional<vae::Autoencoder
   if (!model_->packed()) model_->pack();
   if (decoder) {
     require_decoder_of(config_, decoder->config(), "the decoder");
-    decoder_ = std::make_unique<vae::Autoencoder>(std::move(*decoder));
+    decoder_config_ = decoder->config();
+    decoder_ = std::move(decoder);
   }
 }
 
-Session::~Session() = default;
+Session::~Session() { closing_.request_stop(); }
 
 int64_t Session::image_size() const {
-  return config_.input_size * (decoder_ ? decoder_->config().downsampling() : 1);
+  return config_.input_size * (decoder_config_ ? decoder_config_->downsampling() : 1);
 }
 
 int64_t Session::image_channels() const {
-  return decoder_ ? decoder_->config().out_channels : config_.in_channels;
+  return decoder_config_ ? decoder_config_->out_channels : config_.in_channels;
 }
 
 void Session::load() {
@@ -118,7 +163,7 @@ void Session::load() {
   model_ = std::make_unique<dit::DiffusionTransformer>(
       dit::make_model(file_, options_.precision.dtype, options_.device));
   file_.tensors.clear();  // unmaps the file
-  model_->pack(options_.precision.products);
+  model_->pack({options_.precision.products, options_.library});
   replayed_ = std::make_unique<dit::ReplayedForward>(*model_);
 }
 
@@ -167,6 +212,9 @@ bool Session::draw(const Request& request, const Observer& observer) {
   check(request);
   load();
   const auto start = Clock::now();
+  const auto images = static_cast<int64_t>(request.images.size());
+  const Work work(config_, decoder_config_, request.settings, images);
+  double decoded_images = 0;
   CompiledRecipe recipe(request.recipe, config_, model_->device());
   const Drawing drawing{
       .model = *model_,
@@ -177,45 +225,57 @@ bool Session::draw(const Request& request, const Observer& observer) {
       .times = times_of(*model_, request.settings),
       .preview =
           [&](const at::Tensor& x_hat) {
-            if (!decoder_) return x_hat.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-            if (!preview_) preview_ = std::make_unique<LatentPreview>(*decoder_);
+            if (!decoder_config_) return x_hat.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+            if (!preview_) preview_ = std::make_unique<LatentPreview>(decoder());
             return (*preview_)(x_hat);
           },
-      .seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); }};
-  const auto images = static_cast<int64_t>(request.images.size());
+      .seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); },
+      .done = [&](double stepped) { return work.done(stepped, decoded_images); }};
   for (int64_t first = 0; first < images; first += request.batch_size) {
     const auto result = draw_batch(drawing, first);
     if (!result) return false;
     const auto on_cpu = result->cpu();
     for (int64_t i = 0; observer.image_finished && i < on_cpu.size(0); ++i) {
       auto image = std::optional(on_cpu.narrow(0, i, 1));
-      if (decoder_) image = decoded(*image, first + i, request, observer);
+      if (decoder_config_) {
+        image = decoded(*image, first + i, request, observer, [&](double part) {
+          return work.done(static_cast<double>(first + on_cpu.size(0)), static_cast<double>(first + i) + part);
+        });
+        decoded_images = static_cast<double>(first + i + 1);
+      }
       if (!image || !observer.image_finished({first + i, to_pixels((*image)[0]), drawing.seconds()})) return false;
     }
   }
   return true;
 }
 
+const vae::Autoencoder& Session::decoder() {
+  if (!decoder_) decoder_ = loading_decoder_.get();
+  return *decoder_;
+}
+
 // Nothing: cancelled.
 std::optional<at::Tensor> Session::decoded(const at::Tensor& latent, int64_t image, const Request& request,
-                                           const Observer& observer) {
+                                           const Observer& observer,
+                                           const std::function<double(double)>& done_at) {
   vae::DecodeOptions options{.memory_limit = request.decode_memory};
   if (observer.decoding || observer.stop) {
-    options.progress = [&](double done) {
-      return !(observer.stop && observer.stop()) && (!observer.decoding || observer.decoding({image, done}));
+    options.progress = [&](double part) {
+      return !(observer.stop && observer.stop()) &&
+             (!observer.decoding || observer.decoding({image, part, done_at(part)}));
     };
   }
-  const auto picture = decoder_->decode(latent, options);
+  const auto picture = decoder().decode(latent, options);
   if (!picture || at::isfinite(*picture).all().item<bool>()) return picture;
   std::string first;
   options.progress = {};
   options.observer = [&](const std::string& module, const at::Tensor& output) {
     if (first.empty() && !at::isfinite(output).all().item<bool>()) first = module;
   };
-  decoder_->decode(latent, options);
+  decoder().decode(latent, options);
   throw io::InputError(c10::str("image ", image, ": the decoder's numbers are not finite, beginning in ",
                                 first.empty() ? "its last layer" : first, ": its weights hold NaN, or are too large for ",
-                                toString(decoder_->dtype())));
+                                toString(decoder().dtype())));
 }
 
 at::Tensor to_pixels(const at::Tensor& image) {

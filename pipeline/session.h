@@ -17,6 +17,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "dit/transformer.h"
@@ -40,6 +41,7 @@ struct SessionOptions {
   ModelSource model = {};
   std::filesystem::path decoder = {};  // of a model that draws latents: see vae::load_autoencoder
   Precision precision = {};
+  std::optional<kernels::ProductLibrary> library = {};  // that multiplies; else by the rule of product_library.h
   at::Device device = at::kCPU;
 };
 
@@ -64,7 +66,8 @@ class Session {
   /// What it draws with unless told otherwise: see settings_for(). Throws io::InputError.
   Settings settings() const;
 
-  /// Reads and packs the weights, once; draw() does so by itself. Throws io::InputError.
+  /// Reads and packs the weights, once; draw() does so by itself. A decoder's are read beside, from the beginning
+  /// on. Throws io::InputError.
   void load();
 
   /// Where the model's answers to known images contradict the objective that was assumed for it: a sentence.
@@ -90,19 +93,22 @@ class Session {
   bool draw(const Request& request, const Observer& observer = {});
 
  private:
+  const vae::Autoencoder& decoder();
   std::optional<at::Tensor> decoded(const at::Tensor& latent, int64_t image, const Request& request,
-                                    const Observer& observer);
+                                    const Observer& observer, const std::function<double(double part)>& done_at);
 
   SessionOptions options_;
   dit::ModelFile file_;
   dit::ModelConfig config_;
   std::unique_ptr<dit::DiffusionTransformer> model_;  // after load()
   std::unique_ptr<dit::ReplayedForward> replayed_;
-  std::unique_ptr<vae::Autoencoder> decoder_;
+  std::optional<vae::VaeConfig> decoder_config_;      // of a model of latents
+  std::future<vae::Autoencoder> loading_decoder_;     // beside the model, until first asked for
+  std::optional<vae::Autoencoder> decoder_;
   std::unique_ptr<LatentPreview> preview_;  // when first asked for
   Provenance provenance_;
+  std::stop_source closing_;
   std::future<std::pair<std::string, std::string>> hashes_;  // of model and decoder
-  std::filesystem::path decoder_weights_;
 };
 
 /// [C, H, W] fp32 in [-1, 1] -> [H, W, C] uint8, rounded to nearest.

@@ -117,6 +117,17 @@ std::vector<sampler::Step> steps_of(const dit::ModelConfig& config, const Settin
   return sampler::steps_of(sampler::Schedule(config.schedule), settings.solver.solver, settings.grid);
 }
 
+sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& settings) {
+  sampler::Problem problem;
+  problem.schedule = sampler::Schedule(config.schedule);
+  // A rectified flow is guided and solved in its velocity, whatever the model predicts.
+  problem.prediction = problem.schedule.is_flow() ? sampler::Prediction::velocity
+                                                  : sampler::prediction_from_name(config.prediction);
+  problem.steps = steps_of(config, settings);
+  problem.limit.clip = settings.clip;
+  return problem;
+}
+
 void validate(const dit::ModelConfig& config, const Settings& settings) {
   const auto require_range = [&](const Field& field, const auto& value) {
     if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(value)>>) {

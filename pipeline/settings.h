@@ -15,6 +15,7 @@
 #include "dit/config.h"
 #include "sampler/grid.h"
 #include "sampler/guidance.h"
+#include "sampler/problem.h"
 #include "sampler/quality.h"
 #include "sampler/solvers.h"
 
@@ -164,6 +165,9 @@ void for_each_field(Visitor visit, Self&... s) {
 /// The steps that these settings mean for a model. Throws std::invalid_argument for settings out of range or
 /// that the model's schedule has no use for.
 std::vector<sampler::Step> steps_of(const dit::ModelConfig& config, const Settings& settings);
+
+/// The solver's problem, but for the model and the noise. Throws as steps_of().
+sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& settings);
 
 /// Throws std::invalid_argument for what no image can be drawn with: a number out of its range for this model
 /// ("eta is 2, expected 0 .. 1"), an interval the wrong way round, a solver or spacing that the model's

@@ -172,8 +172,10 @@ std::string words_of(const char* option) {
 }
 
 std::string sentence_of(const dit::ModelConfig& config, const Settings& settings) {
-  const auto steps = steps_of(config, settings).size();
+  const auto problem = problem_of(config, settings);
+  const auto steps = problem.steps.size(), evaluations = sampler::evaluation_times(settings.solver, problem).size();
   auto sentence = c10::str(to_string(settings.solver.solver), ", ", steps, steps == 1 ? " step" : " steps");
+  if (evaluations != steps) sentence += c10::str(" (", evaluations, " evaluations)");
   for (const auto& [field, value, usual] : texts_of(config, settings)) {
     const std::string_view name = field.name;
     if (name == "solver" || name == "steps" || (usual && name != "guidance.scale")) continue;

@@ -48,7 +48,7 @@ std::vector<FieldText> texts_of(const dit::ModelConfig& config, const Settings& 
 /// "--guidance-interval" in words: "guidance interval".
 std::string words_of(const char* option);
 
-/// "euler_stochastic, 40 steps, shift 3, guidance 1.5": solver, the number of steps that there will be, and of
+/// "heun, 40 steps (79 evaluations), shift 3, guidance 1.5": solver, the number of steps that there will be, and of
 /// the others guidance and what is not at its default. Throws std::invalid_argument where there are no such
 /// steps.
 std::string sentence_of(const dit::ModelConfig& config, const Settings& settings);

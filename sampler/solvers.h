@@ -65,8 +65,8 @@ struct SolverSettings {
 /// cleaner, a state that is not float32 or float64, and an output of a wrong shape.
 std::optional<at::Tensor> solve(const SolverSettings& settings, const Problem& problem, at::Tensor x);
 
-/// The times at which solve() asks the denoiser, each once, in order of first use: known beforehand, because
-/// no solver lets its times depend on the state. `problem` needs neither denoiser nor draw.
+/// The times at which solve() asks the denoiser, in order, one per evaluation: known beforehand, because no solver lets
+/// its times depend on the state. `problem` needs neither denoiser nor draw.
 std::vector<double> evaluation_times(const SolverSettings& settings, const Problem& problem);
 
 /// solve() on a rectified flow.

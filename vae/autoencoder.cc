@@ -21,17 +21,17 @@ std::string shape_text(const at::Tensor& tensor) {
 void require_images(const char* what, const at::Tensor& images, int64_t channels, int64_t divisor) {
   const bool fits = images.defined() && images.dim() == 4 && images.size(1) == channels &&
                     images.size(2) > 0 && images.size(3) > 0 && images.size(2) % divisor == 0 &&
-                    images.size(3) % divisor == 0 && images.is_floating_point() && images.device().is_cpu();
+                    images.size(3) % divisor == 0 && images.is_floating_point();
   if (fits) return;
   throw std::invalid_argument(
-      std::string(what) + ": expected floating-point images on the CPU [N, " + std::to_string(channels) +
+      std::string(what) + ": expected floating-point images [N, " + std::to_string(channels) +
       ", H, W] with sides divisible by " + std::to_string(divisor) + ", got " +
       (images.defined() ? toString(images.scalar_type()) + (" " + shape_text(images)) : "no tensor"));
 }
 
 // Image i of the batch, as the networks take it.
 Bands image_of(const at::Tensor& batch, int64_t i, const Placement& placement) {
-  return Bands(batch.narrow(0, i, 1).to(placement.dtype).contiguous(placement.format));
+  return Bands(batch.narrow(0, i, 1).to(placement.device, placement.dtype).contiguous(placement.format));
 }
 
 }  // namespace
@@ -52,17 +52,17 @@ at::Tensor Posterior::sample(std::span<const at::Generator> generators) const {
   return sample(noise);
 }
 
-Autoencoder::Autoencoder(VaeConfig config, const ParameterSource& source, at::ScalarType dtype,
-                         at::MemoryFormat format)
-    : config_(std::move(config)), placement_{source, dtype, format} {
+Autoencoder::Autoencoder(VaeConfig config, const ParameterSource& source, const AutoencoderOptions& options)
+    : config_(std::move(config)), placement_{source, options.dtype, options.format, options.device} {
   config_.validate();
+  const auto dtype = options.dtype;
   if (dtype != at::kFloat && dtype != at::kBFloat16)
     throw std::invalid_argument(std::string("autoencoder: expected dtype Float or BFloat16, got ") +
                                 toString(dtype));
   const int64_t latent = config_.latent_channels;
-  encoder_ = make_encoder(config_, placement_);
+  if (options.with_encoder) encoder_ = make_encoder(config_, placement_);
   decoder_ = make_decoder(config_, placement_);
-  if (config_.use_quant_conv) quant_ = make_convolution(placement_, "quant_conv", 2 * latent, 2 * latent, 1);
+  if (options.with_encoder && config_.use_quant_conv) quant_ = make_convolution(placement_, "quant_conv", 2 * latent, 2 * latent, 1);
   if (config_.use_post_quant_conv)
     post_quant_ = make_convolution(placement_, "post_quant_conv", latent, latent, 1);
   placement_.source = {};
@@ -78,6 +78,7 @@ at::Tensor Autoencoder::unscaled(const at::Tensor& latents) const {
 
 Posterior Autoencoder::encode(const at::Tensor& images, const Observer& observer) const {
   const at::NoGradGuard no_grad;
+  if (!encoder_.conv_in.weight.defined()) throw std::logic_error("encode: made without its encoder");
   const int64_t factor = config_.downsampling(), latent = config_.latent_channels;
   require_images("encode", images, config_.in_channels, factor);
   const auto moments =

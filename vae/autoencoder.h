@@ -2,7 +2,7 @@
 // latents eight times smaller and back.
 //
 // Parameters have the names of the diffusers AutoencoderKL ("decoder.up_blocks.0.resnets.0.conv1.weight",
-// with attention as to_q, to_k, to_v, to_out.0). For inference, on the CPU: no gradients. Images go through
+// with attention as to_q, to_k, to_v, to_out.0). For inference: no gradients. Images go through
 // one at a time, because the library's convolutions give other bits in a batch: an image's pixels do not
 // depend on its batch.
 #pragma once
@@ -44,23 +44,29 @@ struct DecodeOptions {
   Observer observer = {};
 };
 
+/// What an autoencoder is made for. Who only draws has no use for the encoder, two fifths of it.
+struct AutoencoderOptions {
+  at::ScalarType dtype = at::kFloat;  // that it computes in: fp32 or bf16
+  at::Device device = at::kCPU;
+  bool with_encoder = true;
+  at::MemoryFormat format = at::MemoryFormat::ChannelsLast;
+};
+
 class Autoencoder {
  public:
-  /// Parameters from `source`, asked once for each; computes in `dtype`, fp32 or bf16. Throws
-  /// std::invalid_argument for another dtype or a configuration that is not valid.
-  Autoencoder(VaeConfig config, const ParameterSource& source, at::ScalarType dtype = at::kFloat,
-              at::MemoryFormat format = at::MemoryFormat::ChannelsLast);
+  /// Parameters from `source`, asked once for each. Throws std::invalid_argument for another dtype or a
+  /// configuration that is not valid.
+  Autoencoder(VaeConfig config, const ParameterSource& source, const AutoencoderOptions& options = {});
 
   const VaeConfig& config() const { return config_; }
   at::ScalarType dtype() const { return placement_.dtype; }
 
-  /// images [N, in_channels, H, W] in [-1, 1], H and W divisible by config().downsampling(). Throws
-  /// std::invalid_argument for other shapes.
+  /// images [N, in_channels, H, W] in [-1, 1], H and W divisible by config().downsampling(); the posterior is on
+  /// the CPU. Throws std::invalid_argument for other shapes, std::logic_error without the encoder.
   Posterior encode(const at::Tensor& images, const Observer& observer = {}) const;
 
-  /// latents [N, latent_channels, h, w], scaled as the denoiser has them -> [N, out_channels, H, W] fp32,
-  /// about
-  /// [-1, 1], not clamped. None: cancelled. Throws std::invalid_argument for other shapes.
+  /// latents [N, latent_channels, h, w], scaled as the denoiser has them -> [N, out_channels, H, W] fp32 on
+  /// the CPU, about [-1, 1], not clamped. None: cancelled. Throws std::invalid_argument for other shapes.
   std::optional<at::Tensor> decode(const at::Tensor& latents, const DecodeOptions& options = {}) const;
 
   /// Between the autoencoder's latents z and the denoiser's: (z - shift_factor) * scaling_factor.

@@ -102,8 +102,7 @@ Tensors read_tensors(const fs::path& path) {
   return io::is_torch_file(path) ? read_torch_tensors(path) : io::read_safetensors(path).tensors;
 }
 
-Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, const std::string& source,
-                             at::ScalarType dtype) {
+Tensors fitting_tensors(const VaeConfig& config, const Tensors& tensors, const std::string& source) {
   std::vector<std::string> problems;
   const auto given = canonical_tensors(tensors, problems);
   Tensors fitting;
@@ -129,12 +128,10 @@ Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, co
   }
   if (!problems.empty()) io::refuse_tensors(source, "the autoencoder's", problems);
   io::require_own_bytes(fitting, source);
-  // Copies, because a mapped file may go away or be overwritten.
-  return Autoencoder(
-      config, [&](const std::string& name, at::IntArrayRef) { return fitting.at(name).clone(); }, dtype);
+  return fitting;
 }
 
-LoadedAutoencoder load_autoencoder(const fs::path& path, at::ScalarType dtype) {
+AutoencoderFile open_autoencoder(const fs::path& path) {
   std::error_code ignored;
   const auto weights = fs::is_directory(path, ignored) ? weights_in(path) : path;
   const auto config_file = weights.parent_path() / kConfig;
@@ -150,7 +147,12 @@ LoadedAutoencoder load_autoencoder(const fs::path& path, at::ScalarType dtype) {
       throw io::InputError(weights.string() + ": " + error.what());
     }
   }
-  return {make_autoencoder(config, tensors, weights.string(), dtype), weights, !has_config};
+  return {config, fitting_tensors(config, tensors, weights.string()), weights, !has_config};
+}
+
+Autoencoder load_autoencoder(const AutoencoderFile& file, const AutoencoderOptions& options) {
+  return Autoencoder(
+      file.config, [&](const std::string& name, at::IntArrayRef) { return file.tensors.at(name); }, options);
 }
 
 }  // namespace switchyard::vae

@@ -11,11 +11,11 @@ namespace switchyard::vae {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
-struct LoadedAutoencoder {
-  Autoencoder autoencoder;
-  std::filesystem::path weights;  // the file that the tensors came from
-  bool inferred =
-      false;  // no config.json: sizes from the tensors, scale and groups are the field's usual ones
+struct AutoencoderFile {
+  VaeConfig config;
+  Tensors tensors;                // under our names and of our shapes, still in the (mapped) file
+  std::filesystem::path weights = {};  // the file that they came from
+  bool inferred = false;  // no config.json: sizes from the tensors, scale and groups are the field's usual ones
 };
 
 /// `path` is a folder with diffusion_pytorch_model.safetensors (or .bin) and config.json, or such a file of
@@ -23,15 +23,17 @@ struct LoadedAutoencoder {
 /// (to_q, to_k, to_v, to_out.0 and query, key, value, proj_attn), as matrices [C, C] or 1x1 convolutions
 /// [C, C, 1, 1]; the tensors may be of any float type. Throws io::InputError naming the file and what is
 /// wrong: unreadable, a bad configuration, missing, surplus or wrongly shaped tensors (at most ten).
-LoadedAutoencoder load_autoencoder(const std::filesystem::path& path, at::ScalarType dtype = at::kFloat);
+AutoencoderFile open_autoencoder(const std::filesystem::path& path);
+
+/// Its numbers: copies, because a mapped file may go away or be overwritten.
+Autoencoder load_autoencoder(const AutoencoderFile& file, const AutoencoderOptions& options = {});
 
 /// The tensors of a safetensors file or of a PyTorch file (a dict of tensors, or one that has it under
 /// "state_dict"), under the file's own names. Throws io::InputError.
 Tensors read_tensors(const std::filesystem::path& path);
 
-/// An autoencoder from tensors that are there already; `source` names them in messages. Allocates nothing
-/// before all of them fit.
-Autoencoder make_autoencoder(const VaeConfig& config, const Tensors& tensors, const std::string& source,
-                             at::ScalarType dtype = at::kFloat);
+/// The tensors as an autoencoder of this configuration takes them; `source` names them in messages. Allocates
+/// nothing. Throws io::InputError, see open_autoencoder.
+Tensors fitting_tensors(const VaeConfig& config, const Tensors& tensors, const std::string& source);
 
 }  // namespace switchyard::vae

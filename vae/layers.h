@@ -23,7 +23,8 @@ namespace switchyard::vae {
 /// Called with the name of each module ("decoder.up_blocks.0") and its output [1, C, h, w], image by image.
 using Observer = std::function<void(const std::string& module, const at::Tensor& output)>;
 
-/// Gives the parameter of that name and shape. fp32; the networks convert it.
+/// Gives the parameter of that name and shape, of any float type. It may be memory of someone else: the networks
+/// make it theirs, in one copy. Undefined where only the names and shapes are wanted.
 using ParameterSource = std::function<at::Tensor(const std::string& name, at::IntArrayRef shape)>;
 
 struct Convolution {
@@ -72,6 +73,10 @@ struct Placement {
   ParameterSource source;
   at::ScalarType dtype = at::kFloat;
   at::MemoryFormat format = at::MemoryFormat::ChannelsLast;
+  at::Device device = at::kCPU;
+
+  /// The parameter of that name, in its place.
+  at::Tensor own(const std::string& name, at::IntArrayRef shape, at::ScalarType as) const;
 };
 
 Network make_encoder(const VaeConfig& config, const Placement& placement);

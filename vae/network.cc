@@ -7,17 +7,13 @@ namespace switchyard::vae {
 namespace {
 
 GroupNorm make_norm(const Placement& placement, const std::string& name, int64_t channels, int64_t groups) {
-  const auto fp32 = [](const at::Tensor& t) { return t.defined() ? t.to(at::kFloat).contiguous() : t; };
-  return {fp32(placement.source(name + ".weight", {channels})),
-          fp32(placement.source(name + ".bias", {channels})), groups};
+  return {placement.own(name + ".weight", {channels}, at::kFloat), placement.own(name + ".bias", {channels}, at::kFloat),
+          groups};
 }
 
 Linear make_linear(const Placement& placement, const std::string& name, int64_t channels) {
-  const auto placed = [&](const at::Tensor& t) {
-    return t.defined() ? t.to(placement.dtype).contiguous() : t;
-  };
-  return {placed(placement.source(name + ".weight", {channels, channels})),
-          placed(placement.source(name + ".bias", {channels}))};
+  return {placement.own(name + ".weight", {channels, channels}, placement.dtype),
+          placement.own(name + ".bias", {channels}, placement.dtype)};
 }
 
 Resnet make_resnet(const Placement& placement, const std::string& name, int64_t in, int64_t out,
@@ -65,13 +61,17 @@ void make_levels(const Placement& placement, Network& network, const std::string
 
 }  // namespace
 
+at::Tensor Placement::own(const std::string& name, at::IntArrayRef shape, at::ScalarType as) const {
+  const auto given = source(name, shape);
+  if (!given.defined()) return given;
+  const auto order = shape.size() == 4 ? format : at::MemoryFormat::Contiguous;
+  return given.to(at::TensorOptions().dtype(as).device(device), /*non_blocking=*/false, /*copy=*/true, order);
+}
+
 Convolution make_convolution(const Placement& placement, const std::string& name, int64_t out, int64_t in,
                              int64_t side) {
-  auto weight = placement.source(name + ".weight", {out, in, side, side});
-  auto bias = placement.source(name + ".bias", {out});
-  if (weight.defined()) weight = weight.to(placement.dtype).contiguous(placement.format);
-  if (bias.defined()) bias = bias.to(placement.dtype).contiguous();
-  return {std::move(weight), std::move(bias)};
+  return {placement.own(name + ".weight", {out, in, side, side}, placement.dtype),
+          placement.own(name + ".bias", {out}, placement.dtype)};
 }
 
 Network make_encoder(const VaeConfig& config, const Placement& placement) {

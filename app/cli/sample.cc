@@ -42,6 +42,7 @@ void warn_of_another_model(Progress& progress, const pipeline::Provenance& store
   compare("objective", stored.objective, model.objective);
   compare("experts per token", stored.experts_per_token, model.experts_per_token);
   compare("attention heads", stored.num_heads, model.num_heads);
+  if (!stored.library.empty() && !model.library.empty()) compare("product library", stored.library, model.library);
   if (stored.decoder_hash != model.decoder_hash && !model.decoder_hash.empty())
     warn_of_a_difference(progress, from, "decoder", stored.decoder_name, model.decoder_name);
 }
@@ -60,12 +61,10 @@ void draw(pipeline::Session& session, const pipeline::Request& request, SampleOu
   pipeline::Observer observer;
   observer.stop = interrupted;
   observer.step_done = [&](const pipeline::StepDone& step) {
-    const double batch = static_cast<double>(step.images) * (step.step + 1) / step.steps;
-    return show((static_cast<double>(step.first_image) + batch) / total, step.first_image + step.images,
-                "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
+    return show(step.done, step.first_image + step.images, "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
   };
   observer.decoding = [&](const pipeline::Decoding& decoding) {
-    return show((static_cast<double>(decoding.image) + decoding.done) / total, decoding.image + 1, "decoding");
+    return show(decoding.done, decoding.image + 1, "decoding");
   };
   observer.image_finished = [&](const pipeline::ImageFinished& finished) {
     outputs.add(finished, session, progress);
@@ -87,9 +86,11 @@ void sample(const SampleOptions& options) {
   const auto from = options.from.string();
   if (!from.empty()) stored = pipeline::read_image_text(io::read_png(options.from).text, from);
   const auto device = device_of(options.device);
+  const auto precision = precision_of(options, stored, device);
   pipeline::Session session({.model = source_of(options.model),
                              .decoder = options.vae,
-                             .precision = precision_of(options, stored, device),
+                             .precision = precision,
+                             .library = library_of(options, precision, device),
                              .device = device});
   Progress progress(options.quiet);
   // Before the settings: they may not suit another model.

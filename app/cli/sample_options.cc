@@ -38,6 +38,9 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
       "Decoder of a latent model: a diffusers AutoencoderKL, as a folder or its tensor file");
   add("Model", "--dtype", options.dtype, "NAME",
       "fp32, bf16, int8 (products of 8 bits, the rest in bf16), or auto (fp32); default: auto");
+  add("Model", "--products", options.products, "NAME",
+      "Who multiplies matrices on the CPU: onednn, at_linear (what libtorch would use), or auto,\n"
+      "the one that fits the processor; changes the last bits, and speed; default: auto");
   add_device_option(command, options.device)->group("Model");
   add("Model", "--batch", options.batch, "N",
       "Images at a time: speed and memory, never pixels; default: 16");
@@ -94,6 +97,19 @@ pipeline::Precision precision_of(const SampleOptions& options, const Stored& sto
   pipeline::require_precision(precision, device,
                               as_stored ? "the image of --from was drawn in " + short_name : "--dtype " + short_name);
   return precision;
+}
+
+std::optional<kernels::ProductLibrary> library_of(const SampleOptions& options, const pipeline::Precision& precision,
+                                                  at::Device device) {
+  if (options.products == "auto") return std::nullopt;
+  try {
+    const auto library = kernels::product_library_from_name(options.products);
+    if (!device.is_cpu()) throw std::invalid_argument("only the CPU leaves a choice");
+    if (precision.products == kernels::Products::int8) throw std::invalid_argument("numbers of 8 bits are oneDNN's alone");
+    return library;
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(std::string("--products: ") + error.what());
+  }
 }
 
 pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,

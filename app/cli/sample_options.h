@@ -26,7 +26,7 @@ struct SampleOptions {
   std::optional<int64_t> seed;
   std::optional<std::string> quality, dtype;
   pipeline::GivenSettings settings;
-  std::string device = "auto";
+  std::string device = "auto", products = "auto";
   int64_t count = 1, batch = 16, zoom = 1;
   std::optional<int64_t> columns;
   bool no_images = false, quiet = false;
@@ -52,6 +52,8 @@ struct ChosenSettings {
 ChosenSettings settings_of(const SampleOptions& options, const Stored& stored, const dit::ModelConfig& config,
                            const nlohmann::json& own);
 pipeline::Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device);
+std::optional<kernels::ProductLibrary> library_of(const SampleOptions& options, const pipeline::Precision& precision,
+                                                  at::Device device);
 pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,
                                   const dit::ModelConfig& config);
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,

@@ -54,29 +54,27 @@ at::Tensor routed_experts(const at::Tensor& x, const Routing& routing, const at:
   return routed_experts_sorted(x, routing, gate_up, down);
 }
 
-PackedSwiGlu::PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Products products,
-                           std::optional<ProductLibrary> library) {
-  if (products == Products::int8) {
+PackedSwiGlu::PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Packing packing) {
+  if (packing.products == Products::int8) {
     int8_ = Int8SwiGlu(gate_up, down);
     return;
   }
   const int64_t hidden = gate_up.size(0) / 2;
-  gate_ = PackedLinear(gate_up.narrow(0, 0, hidden), {}, products, library);
-  up_ = PackedLinear(gate_up.narrow(0, hidden, hidden), {}, products, library);
-  down_ = PackedLinear(down, {}, products, library);
+  gate_ = PackedLinear(gate_up.narrow(0, 0, hidden), {}, packing);
+  up_ = PackedLinear(gate_up.narrow(0, hidden, hidden), {}, packing);
+  down_ = PackedLinear(down, {}, packing);
 }
 
 at::Tensor PackedSwiGlu::operator()(const at::Tensor& x) const {
   return int8_.defined() ? int8_(x) : down_(up_.times(x, gate_.swish(x)));
 }
 
-PackedExperts::PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products,
-                             std::optional<ProductLibrary> library) {
+PackedExperts::PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Packing packing) {
   if (gate_up.device().is_cuda()) {
     gate_up_ = gate_up.detach().contiguous();
     down_ = down.detach().contiguous();
   }
-  for (int64_t e = 0; e < gate_up.size(0); ++e) experts_.emplace_back(gate_up[e], down[e], products, library);
+  for (int64_t e = 0; e < gate_up.size(0); ++e) experts_.emplace_back(gate_up[e], down[e], packing);
 }
 
 at::Tensor PackedExperts::operator()(const at::Tensor& x, const Routing& routing) const {

@@ -40,8 +40,7 @@ at::Tensor swiglu(const at::Tensor& x, const at::Tensor& gate_up, const at::Tens
 class PackedSwiGlu {
  public:
   PackedSwiGlu() = default;
-  PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype,
-               std::optional<ProductLibrary> library = std::nullopt);
+  PackedSwiGlu(const at::Tensor& gate_up, const at::Tensor& down, Packing packing = {});
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:
@@ -53,8 +52,7 @@ class PackedSwiGlu {
 class PackedExperts {
  public:
   PackedExperts() = default;
-  PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Products products = Products::in_dtype,
-                std::optional<ProductLibrary> library = std::nullopt);
+  PackedExperts(const at::Tensor& gate_up, const at::Tensor& down, Packing packing = {});
   at::Tensor operator()(const at::Tensor& x, const Routing& routing) const;
 
   bool defined() const { return !experts_.empty(); }

@@ -86,18 +86,17 @@ std::vector<int64_t> pieces(int64_t inputs, at::ScalarType dtype) {
 
 }  // namespace
 
-PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products,
-                           std::optional<ProductLibrary> library) {
-  if (products == Products::int8) {
+PackedLinear::PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Packing packing) {
+  if (packing.products == Products::int8) {
     int8_ = Int8Linear(weight, bias);
     return;
   }
   if (bias.defined()) bias_ = bias.detach();
   weight_ = weight.detach();
   const bool on_cpu = weight.device().is_cpu();
-  TORCH_CHECK(on_cpu || library != ProductLibrary::onednn,
+  TORCH_CHECK(on_cpu || packing.library != ProductLibrary::onednn,
               "PackedLinear: oneDNN multiplies on the CPU, the weight is on ", weight.device());
-  if (on_cpu && library.value_or(product_library(weight.scalar_type())) == ProductLibrary::onednn) {
+  if (on_cpu && packing.library.value_or(product_library(weight.scalar_type())) == ProductLibrary::onednn) {
     static const auto reorder = library_operator<Reorder>("mkldnn::_reorder_linear_weight");
     for (const auto& piece : weight_.split_with_sizes(pieces(weight.size(1), weight.scalar_type()), 1))
       packed_.push_back(reorder.call(piece.contiguous(), std::nullopt));

@@ -40,13 +40,19 @@ enum class Products { in_dtype, int8 };
 /// Whether this processor multiplies so in hardware. fp32 always.
 bool has_products(at::ScalarType dtype, Products products = Products::in_dtype);
 
+struct Packing {
+  Products products = Products::in_dtype;
+  /// Goes before the rule of product_library.h; numbers of 8 bits are oneDNN's alone.
+  std::optional<ProductLibrary> library = std::nullopt;
+
+  bool operator==(const Packing&) const = default;
+};
+
 class PackedLinear {
  public:
   PackedLinear() = default;
-  /// `library` goes before the rule of product_library.h; numbers of 8 bits are oneDNN's alone. Throws c10::Error for
-  /// oneDNN on another device than the CPU.
-  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Products products = Products::in_dtype,
-               std::optional<ProductLibrary> library = std::nullopt);
+  /// Throws c10::Error where oneDNN is asked for on another device than the CPU.
+  PackedLinear(const at::Tensor& weight, const at::Tensor& bias, Packing packing = {});
 
   at::Tensor operator()(const at::Tensor& x) const;                      // x W^T + b
   at::Tensor swish(const at::Tensor& x) const;                           // silu(x W^T + b)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -83,6 +84,7 @@ const UsageCase kUsageCases[] = {
     {"class_index_out_of_range", {"sample", "--class", "10"}, 2, "expected an index in 0 .. 9"},
     {"unknown_solver", {"sample", "--solver", "hein"}, 2, "did you mean \"heun\""},
     {"unknown_dtype", {"sample", "--dtype", "fp23"}, 2, "did you mean \"fp32\""},
+    {"unknown_products", {"sample", "--products", "mkl"}, 2, "--products: .*\"mkl\": expected onednn or at_linear"},
     {"guidance_not_a_number", {"sample", "--guidance", "nan"}, 2, "guidance"},
     {"guidance_interval_reversed", {"sample", "--guidance-interval", "0.9", "0.1"}, 2, "interval|t_low"},
     {"shift_zero", {"sample", "--shift", "0"}, 2, "shift"},
@@ -340,6 +342,33 @@ TEST_F(Cli, EveryFaceOfTheEmbeddedModelHasItsOwnSettings) {
   EXPECT_EQ(info["settings_of"], "model");
   EXPECT_EQ(info["settings"]["steps"], 40);
   EXPECT_TRUE(matches(start({"info"}).out, "the model's own\n(.*\n)* +shift +3.0 +Above 1"));
+}
+
+TEST_F(Cli, TheRoutingThatInfoShowsCanBeEdited) {
+  const auto routing = nlohmann::json::parse(start({"info", "--routing", "--json"}).out);
+  EXPECT_EQ(routing["tokens"]["experts"], std::vector<int>(6, 8));
+  EXPECT_EQ(routing["tokens"]["patches"], (std::vector<int>{16, 16}));
+  std::ofstream(work() / "recipe.json") << routing["example"];
+  const auto draw = [&](std::vector<std::string> more) {
+    std::vector<std::string> all{"sample", "--class", "cube", "--steps", "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    const auto outcome = start(all);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return io::read_png(work() / "cube-0000.png");
+  };
+  const auto edited = draw({"--edit", "recipe.json"}), plain = draw({});
+  EXPECT_FALSE(at::equal(edited.pixels, plain.pixels));
+  EXPECT_TRUE(matches(start({"info", "--routing"}).out,
+                      "layers +0 \\.\\. 5\n +experts +0 \\.\\. 7\n(.*\n)* +region +16 x 16 patches"));
+}
+
+TEST_F(Cli, WhoMultipliesIsChosenAndStored) {
+  for (const std::string products : {"onednn", "at_linear"}) {
+    const auto outcome = start({"sample", "--class", "cube", "--steps", "1", "--products", products});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const auto text = io::read_png(work() / "cube-0000.png").text;
+    EXPECT_TRUE(io::contains(text.at(1).second, R"("products":")" + products + '"')) << text.at(1).second;
+  }
 }
 
 TEST_F(Cli, ConvertSetsAndKeepsSettings) {

@@ -217,7 +217,7 @@ INSTANTIATE_TEST_SUITE_P(Families, FamilyInNumbers,
 TEST_P(FamilyInNumbers, AnImageDependsOnItselfAlone) {
   const auto& [config, numbers] = GetParam();
   auto model = random_model(config, numbers.dtype);
-  model.pack(numbers.products);
+  model.pack({numbers.products});
   const auto batch = random_batch(model.config(), 8);
   const at::NoGradGuard no_grad;
   for (const bool one_time : {false, true}) {
@@ -241,7 +241,7 @@ INSTANTIATE_TEST_SUITE_P(Dtypes, BatchInvariance, ::testing::ValuesIn(kNumbers),
 TEST_P(BatchInvariance, AnImageDependsOnItselfAlone) {
   if (!processor_has(GetParam())) GTEST_SKIP() << "no such products on this processor";
   auto model = random_model(preset("solids/4"), GetParam().dtype);
-  model.pack(GetParam().products);
+  model.pack({GetParam().products});
   const auto batch = random_batch(model.config(), 8);
   const at::NoGradGuard no_grad;
   const auto all = model.forward(batch.x, batch.t, batch.y);
@@ -262,9 +262,9 @@ TEST_P(Family, Int8IsCloseToWhatItStandsFor) {
   if (!kernels::has_int8_products()) GTEST_SKIP() << "no int8 products on this processor";
   auto exact = random_model(GetParam()), rounded = random_model(GetParam(), at::kBFloat16),
        in_bf16 = random_model(GetParam(), at::kBFloat16);
-  rounded.pack(kernels::Products::int8);
+  rounded.pack({kernels::Products::int8});
   in_bf16.pack();
-  EXPECT_EQ(rounded.products(), kernels::Products::int8);
+  EXPECT_EQ(rounded.packing().products, kernels::Products::int8);
   const auto batch = random_batch(exact.config(), 4);
   const at::NoGradGuard no_grad;
   const auto expected = exact.forward(batch.x, batch.t, batch.y);

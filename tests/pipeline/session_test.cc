@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "../vae/random_autoencoder.h"
 #include "io/error.h"
 
 namespace switchyard::pipeline {
@@ -25,7 +26,7 @@ dit::DiffusionTransformer random_model_unpacked(at::ScalarType dtype = at::kFloa
 dit::DiffusionTransformer random_model(at::ScalarType dtype = at::kFloat,
                                        kernels::Products products = kernels::Products::in_dtype) {
   auto model = random_model_unpacked(dtype);
-  model.pack(products);
+  model.pack({products});
   return model;
 }
 
@@ -347,6 +348,31 @@ TEST_F(Generate, EverySolverOfRectifiedFlowsRuns) {
       EXPECT_THROW(session_->draw(request, {}), std::invalid_argument) << name;
     }
   }
+}
+
+TEST(GenerateLatents, WhatIsDoneRisesToOne) {
+  const at::NoGradGuard no_grad;
+  auto config = dit::preset("tiny");
+  config.in_channels = vae::small_config().latent_channels;
+  dit::DiffusionTransformer model(config, at::kFloat);
+  dit::initialize(model, 1);
+  Session session(std::move(model), vae::random_autoencoder(vae::small_config()));
+  auto request = request_of(3, 2);
+  request.batch_size = 2;
+  std::vector<double> done{0};
+  int decodings = 0;
+  const auto rises = [&](double now) {
+    EXPECT_GT(now, done.back());
+    done.push_back(now);
+    return true;
+  };
+  Observer observer;
+  observer.step_done = [&](const StepDone& step) { return rises(step.done); };
+  observer.decoding = [&](const Decoding& decoding) { return ++decodings, rises(decoding.done); };
+  const auto pixels = pixels_of(session, request, observer);
+  EXPECT_GE(decodings, 3);
+  EXPECT_NEAR(done.back(), 1, 1e-9);
+  EXPECT_EQ(pixels.back().sizes(), (at::IntArrayRef{64, 64, 3}));  // 16 of the latent, four times
 }
 
 TEST(ToPixels, RoundsAndClamps) {

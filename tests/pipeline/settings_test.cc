@@ -303,6 +303,7 @@ TEST(Settings, AreSaidInOneSentence) {
             "euler, 1 step, guidance 1");
   EXPECT_EQ(said({{"--solver", {"ddim"}}, {"--spacing", {"ddim10"}}}, "linear"),
             "ddim, 10 steps, spacing ddim10, guidance 2");
+  EXPECT_EQ(said({{"--solver", {"midpoint"}}, {"--steps", {"3"}}}), "midpoint, 3 steps (6 evaluations), guidance 2");
   EXPECT_EQ(said({{"--guidance-interval", {"0.1", "1"}}, {"--guidance-kind", {"rescaled"}}}),
             "euler, 25 steps, guidance 2, guidance interval 0.1 to 1, guidance kind rescaled");
   EXPECT_EQ(sentence_of(model("linear"), chosen(sampler::Quality::fast, model("linear"))),

@@ -43,7 +43,7 @@ class VaeCheckpoint : public io::Scratch {
     auto tensors = random_tensors(small_config());
     spoil(tensors);
     put_model(small_config(), tensors);
-    const auto message = message_of<io::InputError>([&] { load_autoencoder(folder()); });
+    const auto message = message_of<io::InputError>([&] { open_autoencoder(folder()); });
     EXPECT_TRUE(contains(message, file(kWeights).string())) << "the file is named";
     return message;
   }
@@ -53,11 +53,11 @@ TEST_F(VaeCheckpoint, FolderAndFileLoadTheSame) {
   put_model(small_config(), random_tensors(small_config()));
   const auto expected = decoded(random_autoencoder(small_config()));
   for (const auto& path : {folder(), file(kWeights)}) {
-    const auto loaded = load_autoencoder(path);
-    EXPECT_EQ(loaded.autoencoder.config(), small_config());
-    EXPECT_EQ(loaded.weights, file(kWeights));
-    EXPECT_FALSE(loaded.inferred);
-    EXPECT_TRUE(at::equal(decoded(loaded.autoencoder), expected));
+    const auto opened = open_autoencoder(path);
+    EXPECT_EQ(opened.config, small_config());
+    EXPECT_EQ(opened.weights, file(kWeights));
+    EXPECT_FALSE(opened.inferred);
+    EXPECT_TRUE(at::equal(decoded(load_autoencoder(opened)), expected));
   }
 }
 
@@ -66,10 +66,10 @@ TEST_F(VaeCheckpoint, LoadsWithoutConfiguration) {
   config.block_out_channels = {32, 64};
   config.norm_num_groups = 32;
   io::write_safetensors(file("any.safetensors"), random_tensors(config));
-  const auto loaded = load_autoencoder(file("any.safetensors"));
-  EXPECT_TRUE(loaded.inferred);
-  EXPECT_EQ(loaded.autoencoder.config(), config);
-  EXPECT_TRUE(at::equal(decoded(loaded.autoencoder), decoded(random_autoencoder(config))));
+  const auto opened = open_autoencoder(file("any.safetensors"));
+  EXPECT_TRUE(opened.inferred);
+  EXPECT_EQ(opened.config, config);
+  EXPECT_TRUE(at::equal(decoded(load_autoencoder(opened)), decoded(random_autoencoder(config))));
 }
 
 TEST_F(VaeCheckpoint, OlderAttentionNamesLoadWithoutConfiguration) {
@@ -89,7 +89,7 @@ TEST_F(VaeCheckpoint, OlderAttentionNamesLoadWithoutConfiguration) {
     older[renamed] = tensor.dim() == 2 ? tensor.view({32, 32, 1, 1}) : tensor;
   }
   io::write_safetensors(file("older.safetensors"), older);
-  EXPECT_TRUE(at::equal(decoded(load_autoencoder(file("older.safetensors")).autoencoder),
+  EXPECT_TRUE(at::equal(decoded(load_autoencoder(open_autoencoder(file("older.safetensors")))),
                         decoded(random_autoencoder(config))));
 }
 
@@ -98,16 +98,23 @@ TEST_F(VaeCheckpoint, HalfPrecisionFilesLoad) {
     auto tensors = random_tensors(small_config());
     for (auto& [name, tensor] : tensors) tensor = tensor.to(dtype);
     put_model(small_config(), tensors);
-    const auto image = decoded(load_autoencoder(folder()).autoencoder);
+    const auto image = decoded(load_autoencoder(open_autoencoder(folder())));
     EXPECT_LE(relative_error(image, decoded(random_autoencoder(small_config()))), 5e-2);
   }
 }
 
+TEST_F(VaeCheckpoint, TheDecoderAloneDecodesTheSame) {
+  put_model(small_config(), random_tensors(small_config()));
+  const auto decoder = load_autoencoder(open_autoencoder(folder()), {.with_encoder = false});
+  EXPECT_TRUE(at::equal(decoded(decoder), decoded(random_autoencoder(small_config()))));
+  EXPECT_THROW(decoder.encode(at::zeros({1, 3, 16, 16})), std::logic_error);
+}
+
 TEST_F(VaeCheckpoint, FilesMayGoAwayAfterLoading) {
   put_model(small_config(), random_tensors(small_config()));
-  const auto loaded = load_autoencoder(folder());
+  const auto loaded = load_autoencoder(open_autoencoder(folder()));
   put(kWeights, std::string(std::filesystem::file_size(file(kWeights)), '\xff'));
-  EXPECT_TRUE(at::equal(decoded(loaded.autoencoder), decoded(random_autoencoder(small_config()))));
+  EXPECT_TRUE(at::equal(decoded(loaded), decoded(random_autoencoder(small_config()))));
 }
 
 TEST_F(VaeCheckpoint, NamesWhatDoesNotFit) {
@@ -144,7 +151,7 @@ TEST_F(VaeCheckpoint, AHugeConfigurationAllocatesNothing) {
   VaeConfig huge;
   huge.block_out_channels = std::vector<int64_t>(12, 1 << 16);
   put_model(huge, random_tensors(small_config()));
-  EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(folder()); }), "has shape"));
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { open_autoencoder(folder()); }), "has shape"));
 }
 
 TEST_F(VaeCheckpoint, ViewsThatRepeatFewBytesAreRefused) {
@@ -152,14 +159,14 @@ TEST_F(VaeCheckpoint, ViewsThatRepeatFewBytesAreRefused) {
   config.block_out_channels = {128};
   auto tensors = random_tensors(config);
   for (auto& [name, tensor] : tensors) tensor = at::zeros({1}).expand(tensor.sizes());
-  EXPECT_TRUE(contains(message_of<io::InputError>([&] { make_autoencoder(config, tensors, "views.bin"); }),
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { fitting_tensors(config, tensors, "views.bin"); }),
                        "views.bin"));
 }
 
 TEST_F(VaeCheckpoint, ALongConfigurationIsNotRead) {
   put_model(small_config(), random_tensors(small_config()));
   put("config.json", json_text(small_config()) + std::string(1 << 20, ' '));
-  EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(folder()); }), "config.json"));
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { open_autoencoder(folder()); }), "config.json"));
 }
 
 TEST_F(VaeCheckpoint, BadConfigurationsNameTheirFile) {
@@ -167,16 +174,16 @@ TEST_F(VaeCheckpoint, BadConfigurationsNameTheirFile) {
   for (const char* text :
        {"", "{", "[]", R"({"_class_name": "UNet2DModel"})", R"({"layers_per_block": 2})"}) {
     put("config.json", text);
-    EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(folder()); }), "config.json"));
+    EXPECT_TRUE(contains(message_of<io::InputError>([&] { open_autoencoder(folder()); }), "config.json"));
   }
 }
 
 TEST_F(VaeCheckpoint, FilesThatAreNone) {
-  EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(folder()); }), kWeights));
-  EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(file("no.safetensors")); }),
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { open_autoencoder(folder()); }), kWeights));
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { open_autoencoder(file("no.safetensors")); }),
                        "no.safetensors"));
   put("text.bin", "hello");
-  EXPECT_TRUE(contains(message_of<io::InputError>([&] { load_autoencoder(file("text.bin")); }), "text.bin"));
+  EXPECT_TRUE(contains(message_of<io::InputError>([&] { open_autoencoder(file("text.bin")); }), "text.bin"));
 }
 
 }  // namespace

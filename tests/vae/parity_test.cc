@@ -117,21 +117,20 @@ INSTANTIATE_TEST_SUITE_P(Files, VaeParity, ::testing::ValuesIn(weight_files()), 
   return name + "_" + std::to_string(instance.index);
 });
 
-TEST_P(VaeParity, Outputs) { expect_recorded_outputs(GetParam(), load_autoencoder(weights()).autoencoder); }
+TEST_P(VaeParity, Outputs) { expect_recorded_outputs(GetParam(), load_autoencoder(open_autoencoder(weights()))); }
 
 TEST_P(VaeParity, OutputsInBfloat16) {
-  const auto config = load_autoencoder(weights()).autoencoder.config();
-  auto tensors = read_tensors(weights());
-  for (auto& [name, tensor] : tensors) tensor = tensor.to(at::kBFloat16);
-  const auto rounded_weights = errors_of(make_autoencoder(config, tensors, GetParam()));
-  for (const auto& [output, error] : errors_of(make_autoencoder(config, tensors, GetParam(), at::kBFloat16)))
+  auto file = open_autoencoder(weights());
+  for (auto& [name, tensor] : file.tensors) tensor = tensor.to(at::kBFloat16);
+  const auto rounded_weights = errors_of(load_autoencoder(file));
+  for (const auto& [output, error] : errors_of(load_autoencoder(file, {.dtype = at::kBFloat16})))
     expect_within(GetParam() + " bf16 " + output, error, kBfloatFactor * rounded_weights.at(output));
 }
 
 // tap.MODULE is the output of that module for the first image of the first input.
 TEST_P(VaeParity, EveryModule) {
   const Numbers numbers;
-  const auto autoencoder = load_autoencoder(weights()).autoencoder;
+  const auto autoencoder = load_autoencoder(open_autoencoder(weights()));
   std::map<std::string, at::Tensor> modules;
   const Observer observer = [&](const std::string& module, const at::Tensor& output) {
     modules["tap." + module] = output.clone();
@@ -160,7 +159,7 @@ TEST_P(VaeParity, EveryModule) {
 
 TEST_P(VaeParity, OutputsInBands) {
   const Numbers numbers;
-  const auto autoencoder = load_autoencoder(weights()).autoencoder;
+  const auto autoencoder = load_autoencoder(open_autoencoder(weights()));
   DecodeOptions options;
   options.memory_limit = options.band_bytes = 1;  // bands of one row
   double worst = 0;
@@ -184,9 +183,9 @@ TEST(VaeParityAttention, OtherFormsOfTheSameWeights) {
       auto tensors = io::read_safetensors(parity_folder() / file).tensors;
       if (!tensors.contains(attention.begin()->first)) continue;  // of the other key style
       for (const auto& [name, tensor] : attention) tensors.at(name) = tensor;
-      const auto config = load_autoencoder(parity_folder() / file).autoencoder.config();
+      const auto config = open_autoencoder(parity_folder() / file).config;
       expect_recorded_outputs(folder.filename().string() + " in " + file,
-                              make_autoencoder(config, tensors, file));
+                              load_autoencoder({config, fitting_tensors(config, tensors, file)}));
       ++cases;
     }
     EXPECT_GT(cases, 0) << "no weight file has the tensors of " << folder;

@@ -38,7 +38,7 @@ inline ParameterSource random_source(uint64_t seed = 0) {
 
 inline Autoencoder random_autoencoder(const VaeConfig& config, at::ScalarType dtype = at::kFloat,
                                       at::MemoryFormat format = at::MemoryFormat::ChannelsLast) {
-  return Autoencoder(config, random_source(), dtype, format);
+  return Autoencoder(config, random_source(), {.dtype = dtype, .format = format});
 }
 
 inline std::map<std::string, at::Tensor> random_tensors(const VaeConfig& config) {

@@ -109,9 +109,9 @@ TEST_P(Int8, SwiGluIsItsTwoLayers) {
 TEST_P(Int8, PackedFormsTakeIt) {
   const auto w = random({48, 32}, 17, GetParam()), b = random({48}, 18, GetParam());
   const auto x = random({2, 5, 32}, 19, GetParam());
-  EXPECT_TRUE(same_bits(PackedLinear(w, b, Products::int8)(x), Int8Linear(w, b)(x)));
+  EXPECT_TRUE(same_bits(PackedLinear(w, b, {Products::int8})(x), Int8Linear(w, b)(x)));
   const auto gate_up = random({2 * 24, 32}, 20, GetParam()), down = random({32, 24}, 21, GetParam());
-  EXPECT_TRUE(same_bits(PackedSwiGlu(gate_up, down, Products::int8)(x), Int8SwiGlu(gate_up, down)(x)));
+  EXPECT_TRUE(same_bits(PackedSwiGlu(gate_up, down, {Products::int8})(x), Int8SwiGlu(gate_up, down)(x)));
 }
 
 TEST_P(Int8, EveryExpertIsItsOwnNetwork) {
@@ -125,7 +125,7 @@ TEST_P(Int8, EveryExpertIsItsOwnNetwork) {
     const auto weight = (routing.gate_weights * (routing.experts == e)).sum(1, /*keepdim=*/true);
     expected += weight * Int8SwiGlu(gate_up[e], down[e])(x).to(at::kFloat);
   }
-  EXPECT_TRUE(near(PackedExperts(gate_up, down, Products::int8)(x, routing), expected, 3 * limit()));
+  EXPECT_TRUE(near(PackedExperts(gate_up, down, {Products::int8})(x, routing), expected, 3 * limit()));
 }
 
 TEST_P(Int8, WhatIsNotANumberStaysVisible) {

@@ -29,7 +29,7 @@ TEST(ProductLibrary, EitherFormMultiplies) {
   const auto weight = random({33, 31}, 1), bias = random({33}, 2), x = random({2, 5, 31}, 3);
   const auto expected = at::linear(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble));
   for (const auto library : {ProductLibrary::onednn, ProductLibrary::at_linear}) {
-    const PackedLinear layer(weight, bias, Products::in_dtype, library);
+    const PackedLinear layer(weight, bias, {.library = library});
     EXPECT_TRUE(near(layer(x), expected, 1e-5));
     EXPECT_TRUE(near(layer.swish(x), expected * at::sigmoid(expected), 1e-5));
     EXPECT_TRUE(near(layer.times(x, expected.to(at::kFloat)), expected * expected, 1e-5));
@@ -40,13 +40,13 @@ TEST(ProductLibrary, ReachesEveryProductOfTheExperts) {
   const auto gate_up = random({2, 512, 96}, 4), down = random({2, 96, 256}, 5), x = random({32, 96}, 6);
   for (const auto library : {ProductLibrary::onednn, ProductLibrary::at_linear}) {
     const auto layer = [&](const at::Tensor& weight) {
-      return PackedLinear(weight, {}, Products::in_dtype, library);
+      return PackedLinear(weight, {}, {.library = library});
     };
     const auto halves = gate_up[1].chunk(2);
     const auto y = layer(down[1])(layer(halves[1]).times(x, layer(halves[0]).swish(x)));
-    EXPECT_TRUE(same_bits(PackedSwiGlu(gate_up[1], down[1], Products::in_dtype, library)(x), y));
+    EXPECT_TRUE(same_bits(PackedSwiGlu(gate_up[1], down[1], {.library = library})(x), y));
     const Routing all_to_one{{}, at::ones({32, 1}, at::kLong), at::ones({32, 1})};
-    EXPECT_TRUE(same_bits(PackedExperts(gate_up, down, Products::in_dtype, library)(x, all_to_one), y));
+    EXPECT_TRUE(same_bits(PackedExperts(gate_up, down, {.library = library})(x, all_to_one), y));
   }
 }
 
