@@ -55,7 +55,7 @@ at::Tensor path_of_patch(const RoutingRecord& record, int64_t image, int64_t pat
 at::Tensor margins(const RoutingRecord& record, const Place& place);
 
 /// -> [T]: the share of a token's choices in `a` that it did not make in `b`, 0 .. 1: where routing changed. NaN where
-/// one of them has no choice. Records of equal numbers of tokens; each is asked at its own place.
+/// one of them has no choice. Records of equally many tokens and experts; each is asked at its own place.
 at::Tensor changed_choices(const RoutingRecord& a, const Place& at_a, const RoutingRecord& b,
                            const Place& at_b);
 
@@ -96,10 +96,10 @@ std::vector<StrongPatch> strongest_patches(const RoutingRecord& record, const Sp
 /// A matrix for the eye.
 enum class Normalisation {
   none,
-  row,     // each row by its sum
-  column,  // each column by its sum
+  row,     // each row by its sum of magnitudes
+  column,  // each column by its sum of magnitudes
   global,  // by the greatest magnitude
-  uniform  // each row by its mean: 1 is an even share
+  uniform  // each row by its mean of magnitudes: 1 is an even share
 };
 /// matrix [R, C] -> the same shape. NaN is left out of sums and stays; what has nothing to be divided by stays.
 at::Tensor normalised(const at::Tensor& matrix, Normalisation how);
