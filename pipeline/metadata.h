@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "dit/config.h"
 #include "io/png.h"
@@ -40,6 +41,13 @@ struct Provenance {
 
   bool operator==(const Provenance&) const = default;
 };
+
+/// What differs between the models of an image then and now, so that its pixels will: {"decoder", "a", "b"}. What is
+/// not known of one of them (a hash, what images of version 1 do not say) differs from nothing. But for the dtype.
+struct Difference {
+  std::string what, then, now;
+};
+std::vector<Difference> differences(const Provenance& then, const Provenance& now);
 
 /// An image as its PNG describes it.
 struct StoredImage {
