@@ -10,9 +10,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <filesystem>
 #include <functional>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,7 +75,7 @@ class Studio {
   std::optional<int64_t> mute(int64_t layer, int64_t expert);
 
   // Runs, in the order of their coming; a reference is good until the run is forgotten.
-  const std::deque<Run>& runs() const { return runs_; }
+  const std::list<Run>& runs() const { return runs_; }
   const Run* run(int64_t id) const;  // null: none
   const Run* selected() const { return run(selection.run); }
   const Run* compared() const { return run(selection.other); }
@@ -117,13 +117,14 @@ class Studio {
   void take(const RunEnded& event);
 
   Run* find(int64_t id);
+  void remember();
   void open(pipeline::SessionOptions options);
   std::optional<int64_t> start(const pipeline::Request& request, int64_t beside);
 
   const StudioOptions options_;
   std::optional<OpenedModel> model_;
   std::optional<Restored> restored_;
-  std::deque<Run> runs_;
+  std::list<Run> runs_;
   Remembered as_stored_;  // what the file holds
   Status status_;
   int64_t next_run_ = 1;

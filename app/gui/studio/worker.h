@@ -107,14 +107,16 @@ class Worker {
   };
   using Job = std::variant<pipeline::SessionOptions, Draw>;
 
+  void add(Job job);
   void work();
   void do_job(pipeline::SessionOptions& options);
   void do_job(Draw& draw);
+  void reopen();
   void post(Event event);
 
   const std::function<void()> wake_;
-  std::unique_ptr<pipeline::Session> session_;  // the thread's own
-  pipeline::SessionOptions opened_;             // of session_
+  std::unique_ptr<pipeline::Session> session_;      // the thread's own
+  std::optional<pipeline::SessionOptions> opened_;  // of session_
 
   std::mutex mutex_;  // of what follows
   std::condition_variable job_came_;
