@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <c10/util/StringUtil.h>
 
+#include <charconv>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -11,7 +12,6 @@
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "pipeline/classes.h"
-#include "pipeline/settings_text.h"
 
 namespace switchyard::studio {
 namespace {
@@ -34,6 +34,12 @@ fs::path free_place(const fs::path& folder, const std::string& name, const io::T
   for (int number = 2; fs::exists(file) && !holds(file, text); ++number)
     file = folder / c10::str(wanted.stem().string(), "-", number, wanted.extension().string());
   return file;
+}
+
+// As short as it reads back exactly.
+std::string text_of(float value) {
+  char text[32];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 }  // namespace
@@ -62,15 +68,15 @@ void save_run_routing(const Run& run, const fs::path& file) {
 
 void save_csv(const fs::path& file, const at::Tensor& matrix, const std::string& row,
               const std::string& column) {
-  const auto values = (matrix.dim() == 1 ? matrix.unsqueeze(0) : matrix).to(at::kDouble).contiguous();
-  const auto value = values.accessor<double, 2>();
+  const auto values = (matrix.dim() == 1 ? matrix.unsqueeze(0) : matrix).to(at::kFloat).contiguous();
+  const auto value = values.accessor<float, 2>();
   std::ostringstream text;
   text << row;
   for (int64_t c = 0; c < values.size(1); ++c) text << ',' << column << ' ' << c;
   for (int64_t r = 0; r < values.size(0); ++r) {
     text << '\n' << r;
     for (int64_t c = 0; c < values.size(1); ++c)
-      text << ',' << (std::isnan(value[r][c]) ? "" : pipeline::text_of(value[r][c]));
+      text << ',' << (std::isnan(value[r][c]) ? "" : text_of(value[r][c]));
   }
   text << '\n';
   io::write_file(file, text.str());

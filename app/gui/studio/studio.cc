@@ -41,6 +41,7 @@ void Studio::remember() {
 bool Studio::poll() {
   auto events = worker_.take();
   for (auto& event : events) std::visit([this](auto& of_kind) { take(of_kind); }, event);
+  if (const auto* run = selected()) selection.clamp(*run);
   remember();
   return !events.empty();
 }
