@@ -113,7 +113,8 @@ std::optional<int64_t> Studio::draw() {
 
 std::optional<int64_t> Studio::draw_again(int64_t id) {
   const auto* first = run(id);
-  const bool drawable = first != nullptr && model_ && !opening() && first->config == model_->config;
+  const bool drawable = first != nullptr && model_ && !opening() && first->model == model_->name &&
+                        first->config == model_->config;
   if (!drawable) {
     say(first == nullptr ? "Cannot draw again: no run is selected"
                          : "Cannot draw again: " + first->title() + " was drawn by another model",
