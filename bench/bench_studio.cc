@@ -6,11 +6,14 @@
 // turn; least times of three. Views are of a record as large as they come: 16 images of 50 steps of DiT-MoE XL/2 (28
 // layers, 256 tokens, 8 experts), random.
 #include <ATen/ATen.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <functional>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -23,6 +26,17 @@
 namespace {
 
 using namespace switchyard;
+
+// Least of several: by the clock, and of all threads' work, which others on the machine disturb less.
+struct Cost {
+  double seconds = 1e9, processors = 1e9;
+
+  void least(const std::function<void()>& run) {
+    const auto before = std::clock();
+    seconds = std::min(seconds, timing::seconds(run));
+    processors = std::min(processors, static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC);
+  }
+};
 
 void wait(studio::Studio& studio, std::vector<double>& polls, const std::function<bool()>& done) {
   while (!done()) {
@@ -45,23 +59,27 @@ void time_drawing(int steps) {
   studio.form.settings.grid.steps = steps;
   pipeline::Session session({.model = studio::embedded_model()});
   session.load();
-  double watched = 1e9, unwatched = 1e9;
+  Cost watched, unwatched;
   for (int i = 0; i < 3; ++i) {
-    const auto id = studio.draw();
-    if (!id) {
-      std::fprintf(stderr, "%s\n", studio.status().text.c_str());
-      std::exit(1);
-    }
-    wait(studio, polls, [&] { return studio.run(*id)->ended(); });
-    watched = std::min(watched, studio.run(*id)->seconds);
-    const auto request = studio.run(*id)->request;
+    std::optional<int64_t> id;
+    watched.least([&] {
+      id = studio.draw();
+      if (!id) {
+        std::fprintf(stderr, "%s\n", studio.status().text.c_str());
+        std::exit(1);
+      }
+      wait(studio, polls, [&] { return studio.run(*id)->ended(); });
+    });
     pipeline::Observer observer;
     observer.image_finished = [](const auto&) { return true; };
-    unwatched = std::min(unwatched, timing::seconds([&] { session.draw(request, observer); }));
+    // On a thread as the worker's: the main one gets its memory in another way.
+    unwatched.least([&] { std::thread([&] { session.draw(studio.run(*id)->request, observer); }).join(); });
   }
   std::ranges::sort(polls);
-  std::printf("draw an image, %4d steps     %7.1f ms unwatched, %.1f ms watched: %+.1f %%\n", steps,
-              1e3 * unwatched, 1e3 * watched, 100 * (watched / unwatched - 1));
+  std::printf(
+      "draw an image, %4d steps     %7.1f ms unwatched, %.1f ms watched: %+.1f %%; of processors %+.1f %%\n",
+      steps, 1e3 * unwatched.seconds, 1e3 * watched.seconds, 100 * (watched.seconds / unwatched.seconds - 1),
+      100 * (watched.processors / unwatched.processors - 1));
   std::printf("poll, where something came   %7.2f ms median, %.2f ms 95th percentile, %.2f ms most\n",
               1e3 * polls[polls.size() / 2], 1e3 * polls[polls.size() * 95 / 100], 1e3 * polls.back());
 }
@@ -105,6 +123,8 @@ void time_views() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);  // as the programs do
+  mallopt(M_TRIM_THRESHOLD, 2'000'000'000);
   time_drawing(argc > 1 ? std::atoi(argv[1]) : 20);
   time_views();
 }
