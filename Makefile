@@ -1,19 +1,24 @@
 # Everything that people do with a checkout. `make demo` and `make test` work on a fresh Debian 12.
 
 SWITCHYARD := build/app/cli/switchyard
+SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup configure build demo test test-asan test-tsan fuzz parity bench train format
+.PHONY: help setup setup-gui configure configure-all build demo gui test test-asan test-tsan fuzz parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ; @tools/setup.sh
+setup-gui: ; @tools/setup.sh gui
 
 configure: setup
 	@cmake --preset release >/dev/null
 
-build: configure ## install what is missing and build
+configure-all: setup-gui
+	@cmake --preset release >/dev/null
+
+build: configure-all ## install what is missing and build
 	@cmake --build build
 
 demo: configure  ## draw a grid of images with the embedded model, and which experts drew them
@@ -22,10 +27,14 @@ demo: configure  ## draw a grid of images with the embedded model, and which exp
 	$(SWITCHYARD) sample --class all --count 8 --seed 0 --no-images \
 	  --grid out/demo.png --columns 8 --zoom 2 --map out/demo-experts.png
 
+gui: configure-all ## open the desktop app (MODEL=FILE: with that model)
+	@cmake --build build --target switchyard-gui
+	$(SWITCHYARD_GUI) $(MODEL)
+
 test: build      ## build and run every test
 	@ctest --test-dir build --output-on-failure
 
-test-asan: setup ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-asan: setup-gui ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@cmake --preset asan >/dev/null
 	@cmake --build build-asan
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure

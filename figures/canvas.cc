@@ -10,20 +10,27 @@
 #include <cmath>
 #include <vector>
 
-extern "C" const unsigned char switchyard_font_regular_begin[];
-extern "C" const unsigned char switchyard_font_semibold_begin[];
+extern "C" const std::byte switchyard_font_regular_begin[], switchyard_font_regular_end[];
+extern "C" const std::byte switchyard_font_semibold_begin[], switchyard_font_semibold_end[];
 
 namespace switchyard::figures {
+
+std::span<const std::byte> typeface(Weight weight) {
+  return weight == Weight::regular
+             ? std::span(switchyard_font_regular_begin, switchyard_font_regular_end)
+             : std::span(switchyard_font_semibold_begin, switchyard_font_semibold_end);
+}
+
 namespace {
 
 const stbtt_fontinfo& font(Weight weight) {
-  const auto load = [](const unsigned char* bytes) {
+  const auto load = [](Weight which) {
     stbtt_fontinfo info;
-    stbtt_InitFont(&info, bytes, 0);  // cannot fail: the fonts are part of the program
+    stbtt_InitFont(&info, reinterpret_cast<const unsigned char*>(typeface(which).data()), 0);  // cannot fail: the fonts are part of the program
     return info;
   };
-  static const stbtt_fontinfo regular = load(switchyard_font_regular_begin);
-  static const stbtt_fontinfo semibold = load(switchyard_font_semibold_begin);
+  static const stbtt_fontinfo regular = load(Weight::regular);
+  static const stbtt_fontinfo semibold = load(Weight::semibold);
   return weight == Weight::regular ? regular : semibold;
 }
 

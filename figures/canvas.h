@@ -8,11 +8,12 @@
 #include <span>
 #include <string_view>
 
+#include "figures/typeface.h"
+
 namespace switchyard::figures {
 
 using Color = std::array<uint8_t, 3>;  // red, green, blue
 
-enum class Weight { regular, semibold };
 enum class Align { left, center, right };
 
 struct TextStyle {

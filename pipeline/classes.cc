@@ -80,4 +80,10 @@ std::string class_file_name(const dit::ModelConfig& config, int64_t label) {
   return !text.empty() && unique ? text : "class-" + std::to_string(label);
 }
 
+std::string image_file_name(const dit::ModelConfig& config, int64_t label, uint64_t seed) {
+  const auto digits = std::to_string(seed);
+  return class_file_name(config, label) + "-" + std::string(digits.size() < 4 ? 4 - digits.size() : 0, '0') +
+         digits + ".png";
+}
+
 }  // namespace switchyard::pipeline

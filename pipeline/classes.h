@@ -18,4 +18,7 @@ std::vector<int64_t> find_classes(const dit::ModelConfig& config, const std::vec
 /// name.
 std::string class_file_name(const dit::ModelConfig& config, int64_t label);
 
+/// What an image is called where nobody says otherwise: "box-frame-0007.png", by class and seed.
+std::string image_file_name(const dit::ModelConfig& config, int64_t label, uint64_t seed);
+
 }  // namespace switchyard::pipeline

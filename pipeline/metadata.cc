@@ -211,6 +211,28 @@ StoredImage read_image_text(const io::TextEntries& text, const std::string& sour
   return stored;
 }
 
+std::vector<Difference> differences(const Provenance& then, const Provenance& now) {
+  std::vector<Difference> found;
+  const auto compare = [&](const char* what, const auto& a, const auto& b) {
+    if (a != b) found.push_back({what, c10::str(a), c10::str(b)});
+  };
+  const auto named = [](const std::string& name, const std::string& hash) {
+    return hash.empty() ? name : name + " (" + hash + ")";
+  };
+  const bool known = !then.model_hash.empty() && !now.model_hash.empty();
+  if (known ? then.model_hash != now.model_hash : then.model_name != now.model_name)
+    compare("model", named(then.model_name, then.model_hash), named(now.model_name, now.model_hash));
+  if (then.objective.empty()) return found;
+  compare("weights", then.weights, now.weights);
+  compare("objective", then.objective, now.objective);
+  compare("experts per token", then.experts_per_token, now.experts_per_token);
+  compare("attention heads", then.num_heads, now.num_heads);
+  if (!then.library.empty() && !now.library.empty()) compare("product library", then.library, now.library);
+  if (then.decoder_hash != now.decoder_hash && !now.decoder_hash.empty())
+    found.push_back({"decoder", then.decoder_name, now.decoder_name});
+  return found;
+}
+
 std::string model_hash(const std::filesystem::path& file, const std::stop_token& stop) {
   return model_hash(io::MappedFile(file).bytes(), stop);
 }

@@ -17,6 +17,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "dit/config.h"
 #include "io/png.h"
@@ -41,6 +42,13 @@ struct Provenance {
 
   bool operator==(const Provenance&) const = default;
 };
+
+/// What differs between the models of an image then and now, so that its pixels will: {"decoder", "a", "b"}. What is
+/// not known of one of them (a hash, what images of version 1 do not say) differs from nothing. But for the dtype.
+struct Difference {
+  std::string what, then, now;
+};
+std::vector<Difference> differences(const Provenance& then, const Provenance& now);
 
 /// An image as its PNG describes it.
 struct StoredImage {

@@ -21,7 +21,8 @@ constexpr double kMostBytes = 4.0 * (1LL << 30);
 RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request)
     : RoutingRecord(config, request, config.routes_tokens() ? Router::tokens : Router::timesteps) {}
 
-RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request, Router router)
+RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& request, Router router,
+                             bool keep_probabilities)
     : config_(config), router_(router) {
   if (!(router == Router::tokens ? config.routes_tokens() : config.routes_timesteps())) {
     throw std::invalid_argument("a model of the family " + config.family + " routes no " +
@@ -41,17 +42,22 @@ RoutingRecord::RoutingRecord(const dit::ModelConfig& config, const Request& requ
   const auto steps = static_cast<int64_t>(grid.size());
 
   const auto dtype = num_experts() < 256 ? at::kByte : at::kShort;
+  const double of_token = static_cast<double>(k) * (dtype == at::kByte ? 3.0 : 4.0) +
+                          (keep_probabilities ? 2.0 * static_cast<double>(num_experts()) : 0.0);
   const double bytes = static_cast<double>(images) * static_cast<double>(steps) *
-                       static_cast<double>(config.depth) * 2.0 * static_cast<double>(tokens * k) *
-                       (dtype == at::kByte ? 3.0 : 4.0);
+                       static_cast<double>(config.depth) * 2.0 * static_cast<double>(tokens) * of_token;
   if (bytes > kMostBytes) {
     throw std::invalid_argument(c10::str("recording the routing of ", images, " images at ", steps,
                                          " steps would take ", static_cast<int64_t>(bytes / (1LL << 30)),
                                          " GiB, more than the limit of 4 GiB: record fewer images or steps"));
   }
-  const std::array<int64_t, 6> shape = {images, steps, config.depth, 2, tokens, k};
+  std::array<int64_t, 6> shape = {images, steps, config.depth, 2, tokens, k};
   experts = at::full(shape, no_expert(), dtype);
   gate_weights = at::zeros(shape, at::kHalf);
+  if (keep_probabilities) {
+    shape.back() = num_experts();
+    probabilities = at::zeros(shape, at::kHalf);
+  }
   evaluated = at::zeros({images, steps, 2}, at::kBool);
   times = at::tensor(grid, at::kDouble);
   labels = at::empty({images}, at::kLong);
@@ -78,6 +84,9 @@ void RoutingRecord::add(const StepRouting& routing) {
   const auto chosen = std::get<1>(sorted).narrow(-1, 0, k).transpose(0, 1);
   place(gate_weights).select(2, half).copy_(strongest);
   place(experts).select(2, half).copy_(at::where(strongest > 0, chosen, no_expert()));
+  const auto& thought = routing.of(router_).probabilities;
+  if (probabilities.defined() && thought.defined())
+    place(probabilities).select(2, half).copy_(thought.transpose(0, 1));
   place(evaluated).select(1, half).fill_(true);
 }
 
@@ -86,6 +95,14 @@ std::function<bool(const StepRouting&)> RoutingRecord::recorder() {
     add(routing);
     return true;
   };
+}
+
+std::vector<RoutingRecord> routing_records(const dit::ModelConfig& config, const Request& request,
+                                           bool keep_probabilities) {
+  std::vector<RoutingRecord> records;
+  if (config.routes_tokens()) records.emplace_back(config, request, Router::tokens, keep_probabilities);
+  if (config.routes_timesteps()) records.emplace_back(config, request, Router::timesteps, keep_probabilities);
+  return records;
 }
 
 void save_routing(const std::filesystem::path& path, const RoutingRecord& record,

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what Switchyard is built with, and nothing when it is all there: Debian packages (asks for root only when one is
 # missing) and the pinned libtorch wheel in .venv. SWITCHYARD_TORCH=DIR skips the wheel and uses someone's own libtorch.
-# `setup.sh fuzz` adds clang with its fuzzer and coverage tools.
+# `setup.sh gui` adds what the desktop app needs: GLFW, OpenGL, a display for tests, and the sources of Dear ImGui in
+# .imgui. `setup.sh fuzz` adds clang with its fuzzer and coverage tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache python3-venv
           libpng-dev libssl-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
+[[ ${1:-} == gui ]] && packages+=(libglfw3-dev libgl-dev libgl1-mesa-dri xvfb xauth xdotool)
 [[ ${1:-} == fuzz ]] && packages+=(clang llvm libclang-rt-dev)
 
 missing=()
@@ -22,6 +24,21 @@ if ((${#missing[@]})); then
   fi
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# Dear ImGui with docking, ImPlot and the Test Engine, as one pinned source distribution (52 MB) carries them: Debian's
+# has no docking.
+if [[ ${1:-} == gui ]] && ! cmp -s tools/requirements-imgui.txt .imgui/requirements.txt; then
+  echo "Fetching the sources of Dear ImGui into .imgui"
+  work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary imgui-bundle --require-hashes \
+    --dest "$work" -r tools/requirements-imgui.txt
+  rm -rf .imgui && mkdir .imgui
+  tar -xzf "$work"/imgui_bundle-*.tar.gz -C "$work" --strip-components=2 --wildcards '*/external/imgui/imgui' \
+    '*/external/implot/implot' '*/external/imgui_test_engine/imgui_test_engine'
+  mv "$work"/imgui/imgui "$work"/implot/implot "$work"/imgui_test_engine/imgui_test_engine/imgui_test_engine .imgui/
+  cp tools/requirements-imgui.txt .imgui/requirements.txt
 fi
 
 [[ -n ${SWITCHYARD_TORCH:-} ]] && exit 0

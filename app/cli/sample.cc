@@ -1,6 +1,5 @@
 // switchyard sample: draws images.
 #include <ATen/ATen.h>
-#include <c10/util/StringUtil.h>
 
 #include <chrono>
 #include <cstdio>
@@ -21,32 +20,6 @@
 namespace switchyard::app {
 namespace {
 
-void warn_of_a_difference(Progress& progress, const std::string& from, const std::string& what,
-                          const std::string& then, const std::string& now) {
-  progress.warn("warning: " + from + " was drawn by " + what + " " + then + ", this is " + now +
-                ": the pixels will differ");
-}
-
-// What differs from how the image of --from was drawn. Images of version 1 do not say all of it.
-void warn_of_another_model(Progress& progress, const pipeline::Provenance& stored,
-                           const pipeline::Provenance& model, const std::string& from) {
-  const auto compare = [&](const std::string& what, const auto& then, const auto& now) {
-    if (then != now) warn_of_a_difference(progress, from, what, c10::str(then), c10::str(now));
-  };
-  if (stored.model_hash != model.model_hash) {
-    warn_of_a_difference(progress, from, "model", stored.model_name + " (" + stored.model_hash + ")",
-                         model.model_name + " (" + model.model_hash + ")");
-  }
-  if (stored.objective.empty()) return;
-  compare("weights", stored.weights, model.weights);
-  compare("objective", stored.objective, model.objective);
-  compare("experts per token", stored.experts_per_token, model.experts_per_token);
-  compare("attention heads", stored.num_heads, model.num_heads);
-  if (!stored.library.empty() && !model.library.empty()) compare("product library", stored.library, model.library);
-  if (stored.decoder_hash != model.decoder_hash && !model.decoder_hash.empty())
-    warn_of_a_difference(progress, from, "decoder", stored.decoder_name, model.decoder_name);
-}
-
 // Draws, with progress; the images go to `outputs` as they come.
 void draw(pipeline::Session& session, const pipeline::Request& request, SampleOutputs& outputs, Progress& progress) {
   const auto images = request.images.size();
@@ -61,7 +34,8 @@ void draw(pipeline::Session& session, const pipeline::Request& request, SampleOu
   pipeline::Observer observer;
   observer.stop = interrupted;
   observer.step_done = [&](const pipeline::StepDone& step) {
-    return show(step.done, step.first_image + step.images, "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
+    return show(step.done, step.first_image + step.images,
+                "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
   };
   observer.decoding = [&](const pipeline::Decoding& decoding) {
     return show(decoding.done, decoding.image + 1, "decoding");
@@ -94,7 +68,12 @@ void sample(const SampleOptions& options) {
                              .device = device});
   Progress progress(options.quiet);
   // Before the settings: they may not suit another model.
-  if (stored) warn_of_another_model(progress, stored->model, session.provenance(), from);
+  if (stored) {
+    for (const auto& [what, then, now] : pipeline::differences(stored->model, session.provenance())) {
+      progress.warn("warning: " + from + " was drawn by " + what + " " + then + ", this is " + now +
+                    ": the pixels will differ");
+    }
+  }
   const auto chosen = settings_of(options, stored, session.config(), session.file().settings);
   pipeline::Request request{.images = images_of(options, stored, session.config()),
                             .settings = chosen.settings,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <stdexcept>
 
 #include "app/cli/usage.h"
@@ -95,9 +94,7 @@ void SampleOutputs::finish(Progress& progress) {
 }
 
 fs::path SampleOutputs::file_of(const pipeline::Image& image) const {
-  char number[32];
-  std::snprintf(number, sizeof number, "-%04llu.png", static_cast<unsigned long long>(image.seed));
-  return options_.out / (pipeline::class_file_name(config_, image.label) + number);
+  return options_.out / pipeline::image_file_name(config_, image.label, image.seed);
 }
 
 void SampleOutputs::require_fitting_grid(int64_t image_side) const {

@@ -55,5 +55,10 @@ TEST(ClassFileName, ClassesNeverShareOne) {
   EXPECT_EQ(class_file_name(config, 2), "a");
 }
 
+TEST(ImageFileName, IsClassAndSeed) {
+  EXPECT_EQ(image_file_name(kConfig, 3, 7), "box-frame-0007.png");
+  EXPECT_EQ(image_file_name(kConfig, 5, 123456), "class-5-123456.png");
+}
+
 }  // namespace
 }  // namespace switchyard::pipeline

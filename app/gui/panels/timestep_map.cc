@@ -1,0 +1,46 @@
+// Timestep map: experts x steps of a layer.
+#include <ATen/ATen.h>
+#include <imgui.h>
+
+#include "app/gui/widgets.h"
+
+namespace switchyard::gui {
+
+void timestep_map_panel(Ui& ui) {
+  if (no_routing(ui)) return;
+  auto& selection = ui.studio.selection;
+  const float third = (ImGui::GetContentRegionAvail().x - 2 * ImGui::GetStyle().ItemSpacing.x) / 3;
+  layer_slider(ui, third);
+  ImGui::SameLine();
+  measure_combo(ui, third);
+  ImGui::SameLine();
+  half_combo(ui, -FLT_MIN);
+  normalisation_combo(ui, third);
+  auto key = ui.key();
+  key.selection.step = 0;  // the line moves, the numbers stay
+  const auto* view = ui.timesteps.of(key, [&] {
+    pipeline::Span span{.half = selection.half};
+    const auto map = pipeline::timestep_map(*ui.record, span, selection.layer, selection.measure).t();
+    return matrix_view(pipeline::normalised(map.contiguous(), selection.normalisation),
+                       selection.half == pipeline::Half::difference);
+  });
+  if (!view) return nothing_here(ui, ui.timesteps.error());
+  ImGui::SameLine();
+  export_button(ui, "export timesteps", "timestep-map", *view, "expert", "step");
+  auto size = ImGui::GetContentRegionAvail();
+  size.y -= 3.2f * ImGui::GetTextLineHeight();
+  const auto cell = matrix(ui, "timestep map", *view, ui.timesteps.version(), size,
+                           {.rows = "expert",
+                            .columns = "step, from noise to image",
+                            .column = selection.step,
+                            .experts_in_rows = true});
+  legend(ui, *view,
+         (std::string(name_of(selection.measure)) + ", layer " + std::to_string(selection.layer)).c_str());
+  if (!cell) return;
+  ImGui::SetTooltip("expert %lld, step %lld (t %.2f): %s\nclick: go there", static_cast<long long>(cell->row),
+                    static_cast<long long>(cell->column), ui.run->times[static_cast<size_t>(cell->column)],
+                    number(view->values[cell->row][cell->column].item<float>()).c_str());
+  if (cell->clicked) go_to_step(ui, cell->column);
+}
+
+}  // namespace switchyard::gui

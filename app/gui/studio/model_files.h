@@ -1,0 +1,23 @@
+// Which files are what: models to open, pictures and recipes to restore.
+#pragma once
+
+#include <filesystem>
+
+#include "pipeline/model_source.h"
+
+namespace switchyard::studio {
+
+/// The model that is part of the program.
+pipeline::ModelSource embedded_model();
+
+enum class FileKind { model, picture, recipe };
+
+/// By what it begins with: a PNG, a JSON list, or what the model reader may make of it, folders included. Throws
+/// io::InputError where there is nothing to read.
+FileKind kind_of(const std::filesystem::path& path);
+
+/// The file itself, or the one model file in a folder. Throws io::InputError for a folder with none, or with several,
+/// which it names.
+std::filesystem::path model_file_in(const std::filesystem::path& path);
+
+}  // namespace switchyard::studio

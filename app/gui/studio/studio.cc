@@ -1,0 +1,341 @@
+#include "app/gui/studio/studio.h"
+
+#include <c10/util/StringUtil.h>
+
+#include <algorithm>
+#include <random>
+#include <stdexcept>
+#include <utility>
+
+#include "app/gui/studio/exports.h"
+#include "app/gui/studio/model_files.h"
+#include "app/gui/studio/reason.h"
+#include "pipeline/settings_text.h"
+
+namespace switchyard::studio {
+namespace {
+
+// Short enough to be read out and typed again.
+uint64_t fresh_seed() { return std::random_device()() % 1'000'000; }
+
+std::string counted(size_t count, const std::string& noun) {
+  return c10::str(count, " ", noun, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+Studio::Studio(StudioOptions options) : options_(std::move(options)), worker_(options_.wake) {
+  if (options_.remembered.empty()) return;
+  attempt("What was remembered is left out", [&] { remembered = load_remembered(options_.remembered); });
+  as_stored_ = remembered;
+}
+
+Studio::~Studio() { remember(); }
+
+void Studio::remember() {
+  if (options_.remembered.empty() || remembered == as_stored_) return;
+  as_stored_ = remembered;  // where that fails, once
+  attempt("Cannot remember", [&] { save_remembered(options_.remembered, remembered); });
+}
+
+bool Studio::poll() {
+  auto events = worker_.take();
+  for (auto& event : events) std::visit([this](auto& of_kind) { take(of_kind); }, event);
+  if (const auto* run = selected()) selection.clamp(*run);
+  remember();
+  return !events.empty();
+}
+
+// Models
+
+void Studio::open_embedded() { open({.model = embedded_model()}); }
+
+void Studio::open(const std::filesystem::path& model, const std::filesystem::path& decoder) {
+  open({.model = {.file = model}, .decoder = decoder});
+}
+
+void Studio::open(pipeline::SessionOptions session) {
+  session.device = options_.device;
+  session.precision = options_.precision;
+  say("Opening " + session.model.name() + (drawing() != nullptr ? ", after what is being drawn" : " ..."));
+  ++opening_;
+  worker_.open(std::move(session));
+}
+
+void Studio::take(OpenedModel& event) {
+  --opening_;
+  const bool other = !model_ || !(model_->config == event.config);
+  model_ = std::move(event);
+  auto before = std::exchange(form, Form::of(*model_));
+  form.fresh_seed = before.fresh_seed;
+  form.seed = before.seed;
+  form.count = before.count;
+  form.batch = before.batch;
+  if (!other) form.label = before.label;
+  if (other) edits = {};
+  restored_.reset();
+  if (!model_->source.file.empty()) remembered.use(std::filesystem::absolute(model_->source.file));
+  if (model_->doubt)
+    say(*model_->doubt, Status::Kind::warning);
+  else
+    say("Opened " + model_->name);
+}
+
+void Studio::take(const OpenFailed& event) {
+  --opening_;
+  say("Cannot open " + event.where + ": " + event.message, Status::Kind::error);
+}
+
+// Drawing
+
+std::string Studio::why_not_draw() const {
+  if (opening()) return "a model is being opened";
+  if (!model_) return "no model is open";
+  try {
+    form.request(model_->config, edits.recipe());
+  } catch (...) {
+    return reason();
+  }
+  return {};
+}
+
+std::optional<int64_t> Studio::draw() {
+  if (form.fresh_seed) form.seed = fresh_seed();
+  if (const auto why = why_not_draw(); !why.empty()) {
+    say("Cannot draw: " + why, Status::Kind::error);
+    return std::nullopt;
+  }
+  const bool idle = drawing() == nullptr && waiting() == 0;
+  const auto id = start(form.request(model_->config, edits.recipe()), -1);
+  if (id && idle) select(*id);
+  return id;
+}
+
+std::optional<int64_t> Studio::draw_again(int64_t id) {
+  const auto* first = run(id);
+  const bool drawable = first != nullptr && model_ && !opening() && first->model == model_->name &&
+                        first->config == model_->config;
+  if (!drawable) {
+    say(first == nullptr ? "Cannot draw again: no run is selected"
+                         : "Cannot draw again: " + first->title() + " was drawn by another model",
+        Status::Kind::error);
+    return std::nullopt;
+  }
+  auto request = first->request;
+  request.recipe = edits.recipe();
+  return start(request, id);
+}
+
+std::optional<int64_t> Studio::start(const pipeline::Request& request, int64_t beside) {
+  const bool made = attempt("Cannot draw", [&] { runs_.emplace_back(next_run_, request, *model_); });
+  if (!made) return std::nullopt;
+  runs_.back().beside = beside;
+  worker_.draw(next_run_, request);
+  if (beside >= 0) {
+    selection.run = beside;
+    selection.other = next_run_;
+  }
+  return next_run_++;
+}
+
+void Studio::cancel() {
+  if (const auto* run = drawing()) worker_.cancel(run->id);
+}
+void Studio::cancel(int64_t run) { worker_.cancel(run); }
+void Studio::cancel_all() { worker_.cancel_all(); }
+
+std::optional<int64_t> Studio::mute(int64_t layer, int64_t expert) {
+  const auto muted = studio::mute(selection.router, layer, expert);
+  const auto known = std::ranges::find(edits.list, muted, &Edit::edit);
+  if (known == edits.list.end())
+    edits.list.push_back({.edit = muted});
+  else
+    known->on = !known->on;
+  if (selected() == nullptr) return std::nullopt;
+  return draw_again(selection.run);
+}
+
+void Studio::take(const RunBegan& event) {
+  auto* run = find(event.run);
+  if (run == nullptr) return;
+  run->begin();
+  keep_within_memory();
+  const auto* shown = selected();
+  if (run->beside < 0 && selection.follow && (shown == nullptr || shown->ended())) select(run->id);
+}
+
+void Studio::take(StepShown& event) {
+  if (auto* run = find(event.run)) run->apply(event);
+}
+void Studio::take(const RoutingSeen& event) {
+  if (auto* run = find(event.run)) run->apply(event);
+}
+void Studio::take(const DecodingSeen& event) {
+  if (auto* run = find(event.run)) run->apply(event);
+}
+
+void Studio::take(ImageDrawn& event) {
+  if (model_) model_->provenance = event.provenance;  // now the hash is known
+  auto* run = find(event.run);
+  if (run == nullptr) return;
+  run->apply(event);
+  if (remembered.save_to.empty()) return;
+  attempt("Cannot save", [&] { save_images(*run, remembered.save_to, event.image); });
+}
+
+void Studio::take(const RunEnded& event) {
+  auto* run = find(event.run);
+  if (run == nullptr) return;
+  run->apply(event);
+  if (run->status == Run::Status::failed)
+    say("Cannot draw " + run->title() + ": " + run->message, Status::Kind::error);
+  else if (run->status == Run::Status::cancelled)
+    say("Cancelled " + run->title());
+  else if (!run->message.empty())
+    say("Drew " + run->title() + ", but " + run->message, Status::Kind::warning);
+  else
+    say(c10::str("Drew ", run->title(), " in ", static_cast<int64_t>(run->seconds * 10) / 10.0, " s"));
+}
+
+// Runs
+
+// Neither those in sight nor those that are being drawn.
+void Studio::keep_within_memory() {
+  int64_t bytes = 0;
+  for (const auto& run : runs_) bytes += run.bytes();
+  for (auto& run : runs_) {
+    if (bytes <= options_.memory) return;
+    if (!run.ended() || run.id == selection.run || run.id == selection.other || run.bytes() == 0) continue;
+    bytes -= run.bytes();
+    run.lighten();
+  }
+}
+
+Run* Studio::find(int64_t id) {
+  const auto found = std::ranges::find(runs_, id, &Run::id);
+  return found == runs_.end() ? nullptr : &*found;
+}
+
+const Run* Studio::run(int64_t id) const { return const_cast<Studio*>(this)->find(id); }
+
+const Run* Studio::drawing() const {
+  const auto found = std::ranges::find(runs_, Run::Status::drawing, &Run::status);
+  return found == runs_.end() ? nullptr : &*found;
+}
+
+int64_t Studio::waiting() const { return std::ranges::count(runs_, Run::Status::queued, &Run::status); }
+
+double Studio::seconds_left() const {
+  const auto* now = drawing();
+  if (now == nullptr || now->progress <= 0) return 0;
+  const auto work = [](const Run& run) {
+    return static_cast<double>(run.images.size()) * static_cast<double>(run.steps());
+  };
+  const double seconds_per_work = now->seconds / (now->progress * work(*now));
+  double left = now->seconds_left;
+  for (const auto& run : runs_)
+    if (run.status == Run::Status::queued) left += work(run) * seconds_per_work;
+  return left;
+}
+
+void Studio::select(int64_t id) {
+  if (run(id) == nullptr) return;
+  selection.run = id;
+  selection.other = -1;
+}
+
+void Studio::use_settings_of(int64_t id, int64_t image) {
+  const auto* from = run(id);
+  if (from == nullptr) return;
+  if (!model_ || !(from->config == model_->config)) {
+    say("Cannot use these settings: " + from->title() + " was drawn by another model", Status::Kind::error);
+    return;
+  }
+  const auto& [label, seed] = from->request.images.at(static_cast<size_t>(image));
+  form.label = label;
+  form.seed = seed;
+  form.fresh_seed = false;
+  form.settings = from->request.settings;
+  edits = Edits::of(pipeline::recipe_of_image(from->request.recipe, image));
+}
+
+void Studio::forget(int64_t id) {
+  worker_.cancel(id);
+  std::erase_if(runs_, [&](const Run& run) { return run.id == id; });
+  if (selection.run == id) selection.run = selection.other = -1;
+  if (selection.other == id) selection.other = -1;
+}
+
+// Files
+
+void Studio::drop(const std::filesystem::path& path) {
+  attempt("Cannot use " + path.filename().string(), [&] {
+    switch (kind_of(path)) {
+      case FileKind::picture:
+        if (!model_) throw std::invalid_argument("open a model first");
+        restored_ = restored_from(path, *model_, form, edits);
+        break;
+      case FileKind::recipe: {
+        if (!model_) throw std::invalid_argument("open a model first");
+        const auto added = load_edits(path, model_->config);
+        edits.list.insert(edits.list.end(), added.list.begin(), added.list.end());
+        say("Added " + counted(added.list.size(), "edit") + " of " + path.filename().string());
+        break;
+      }
+      case FileKind::model:
+        open(model_file_in(path));
+    }
+  });
+}
+
+void Studio::apply_restored() {
+  if (!restored_) return;
+  form = restored_->form;
+  edits = restored_->edits;
+  say("Restored " + restored_->source);
+  restored_.reset();
+}
+
+void Studio::dismiss_restored() { restored_.reset(); }
+
+bool Studio::save(int64_t id, const std::filesystem::path& folder, int64_t image) {
+  return attempt("Cannot save", [&] {
+    const auto* from = run(id);
+    const auto files =
+        from != nullptr ? save_images(*from, folder, image) : std::vector<std::filesystem::path>();
+    if (files.empty()) throw std::invalid_argument("no image is finished");
+    say("Saved " + (files.size() == 1 ? files.front().string()
+                                      : counted(files.size(), "image") + " in " + folder.string()));
+  });
+}
+
+bool Studio::save_routing(int64_t id, const std::filesystem::path& file) {
+  return attempt("Cannot save", [&] {
+    const auto* from = run(id);
+    if (from == nullptr) throw std::invalid_argument("no run is selected");
+    save_run_routing(*from, file);
+    say("Saved " + file.string());
+  });
+}
+
+bool Studio::save_edits(const std::filesystem::path& file) {
+  return attempt("Cannot save", [&] {
+    if (!model_) throw std::invalid_argument("no model is open");
+    studio::save_edits(file, edits, model_->config);
+    say("Saved " + file.string());
+  });
+}
+
+bool Studio::attempt(std::string_view what, const std::function<void()>& action) {
+  try {
+    action();
+    return true;
+  } catch (...) {
+    say(std::string(what) + ": " + reason(), Status::Kind::error);
+    return false;
+  }
+}
+
+void Studio::say(std::string text, Status::Kind kind) { status_ = {kind, std::move(text)}; }
+
+}  // namespace switchyard::studio

@@ -1,0 +1,191 @@
+#include "app/gui/studio/worker.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <utility>
+
+#include "app/gui/studio/reason.h"
+
+namespace switchyard::studio {
+namespace {
+
+// Hashing a file of this size takes a moment; that of a larger one is waited for with its first image.
+constexpr int64_t kHashedAtOnce = int64_t{256} << 20;
+
+std::function<double()> stopwatch() {
+  using Clock = std::chrono::steady_clock;
+  return [start = Clock::now()] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+}
+
+}  // namespace
+
+Worker::Worker(std::function<void()> wake) : wake_(std::move(wake)), thread_([this] { work(); }) {}
+
+Worker::~Worker() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+    stop_ = true;
+    jobs_.clear();
+  }
+  job_came_.notify_one();
+  thread_.join();
+}
+
+void Worker::open(pipeline::SessionOptions options) { add(std::move(options)); }
+
+void Worker::draw(int64_t run, pipeline::Request request) { add(Draw{run, std::move(request)}); }
+
+void Worker::add(Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  job_came_.notify_one();
+}
+
+void Worker::cancel(int64_t run) {
+  std::vector<int64_t> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    if (drawing_ == run) stop_ = true;
+    std::erase_if(jobs_, [&](const Job& job) {
+      const auto* draw = std::get_if<Draw>(&job);
+      const bool drop = draw != nullptr && draw->run == run;
+      if (drop) dropped.push_back(draw->run);
+      return drop;
+    });
+  }
+  for (const auto id : dropped) post(RunEnded{id, RunEnded::How::cancelled, {}, 0});
+}
+
+void Worker::cancel_all() {
+  std::vector<int64_t> runs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& job : jobs_)
+      if (const auto* draw = std::get_if<Draw>(&job)) runs.push_back(draw->run);
+    if (drawing_ >= 0) runs.push_back(drawing_);
+  }
+  for (const auto run : runs) cancel(run);
+}
+
+std::vector<Event> Worker::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(events_, {});
+}
+
+void Worker::post(Event event) {
+  bool first;
+  {
+    const std::lock_guard lock(mutex_);
+    first = events_.empty();
+    events_.push_back(std::move(event));
+  }
+  if (first && wake_) wake_();
+}
+
+void Worker::work() {
+  while (true) {
+    std::optional<Job> job;
+    {
+      std::unique_lock lock(mutex_);
+      drawing_ = -1;
+      job_came_.wait(lock, [this] { return closing_ || !jobs_.empty(); });
+      if (closing_) return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+      stop_ = false;
+      if (const auto* draw = std::get_if<Draw>(&*job)) drawing_ = draw->run;
+    }
+    std::visit([this](auto& job_of_kind) { do_job(job_of_kind); }, *job);
+  }
+}
+
+void Worker::do_job(pipeline::SessionOptions& options) {
+  const auto seconds = stopwatch();
+  const auto where = options.model.where();
+  try {
+    auto session = std::make_unique<pipeline::Session>(options);
+    dit::require_fitting_tensors(session->file());
+    OpenedModel opened{.source = options.model,
+                       .name = options.model.name(),
+                       .where = where,
+                       .config = session->config(),
+                       .settings = session->settings(),
+                       .provenance = {},
+                       .doubt = {},
+                       .image_size = session->image_size(),
+                       .image_channels = session->image_channels()};
+    session_.reset();  // what can be known of the new model is fine: both need not fit into memory
+    try {
+      session->load();
+      opened.doubt = session->doubt();
+      if (options.model.size() <= kHashedAtOnce) opened.provenance = session->provenance();
+    } catch (...) {
+      session.reset();
+      reopen();
+      throw;
+    }
+    session_ = std::move(session);
+    opened_ = options;
+    opened.seconds = seconds();
+    post(std::move(opened));
+  } catch (...) {
+    post(OpenFailed{where, reason()});
+  }
+}
+
+// The model before, whose weights are read again when it is drawn with.
+void Worker::reopen() {
+  try {
+    if (opened_) session_ = std::make_unique<pipeline::Session>(*opened_);
+  } catch (...) {
+    opened_.reset();  // its file is gone as well: draws will say that no model is open
+  }
+}
+
+void Worker::do_job(Draw& draw) {
+  const auto seconds = stopwatch();
+  const auto run = draw.run;
+  post(RunBegan{run});
+  RunEnded ended{run, RunEnded::How::done, {}, 0};
+  try {
+    if (!session_) throw std::runtime_error("no model is open");
+    const auto& request = draw.request;
+    const auto& config = session_->config();
+    pipeline::Observer observer;
+    observer.previews = observer.probabilities = true;
+    observer.stop = [this] { return stop_.load(std::memory_order_relaxed); };
+    observer.step_done = [&](const pipeline::StepDone& step) {
+      std::vector<at::Tensor> previews;
+      for (int64_t i = 0; i < step.images; ++i) previews.push_back(pipeline::to_pixels(step.preview[i]));
+      post(StepShown{run, step.first_image, step.step, step.steps, std::move(previews), seconds(), step.done});
+      return true;
+    };
+    if (config.routes_tokens() || config.routes_timesteps()) {
+      observer.routing = [&](const pipeline::StepRouting& routing) {
+        post(RoutingSeen{run, routing});
+        return true;
+      };
+    }
+    observer.decoding = [&](const pipeline::Decoding& decoding) {
+      post(DecodingSeen{run, seconds(), decoding.done});
+      return true;
+    };
+    observer.image_finished = [&](const pipeline::ImageFinished& image) {
+      auto text = session_->text_of(request, static_cast<size_t>(image.image));
+      post(ImageDrawn{run, image.image, image.pixels, std::move(text), session_->provenance(), seconds()});
+      return true;
+    };
+    if (!session_->draw(request, observer)) ended.how = RunEnded::How::cancelled;
+  } catch (...) {
+    ended.how = RunEnded::How::failed;
+    ended.message = reason();
+  }
+  ended.seconds = seconds();
+  post(std::move(ended));
+}
+
+}  // namespace switchyard::studio

@@ -1,0 +1,99 @@
+// What panels work with: the studio, which knows everything that is so, and what only the screen knows.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/gui/image_area.h"
+#include "app/gui/studio/studio.h"
+#include "app/gui/textures.h"
+#include "app/gui/theme.h"
+#include "app/gui/view_cache.h"
+
+namespace switchyard::gui {
+
+enum class CanvasMode { one, all, side_by_side, wipe, difference };
+enum class PatchShows { expert, margin, changed };  // expert: the selected one, or the winner
+
+/// A file to be written: the dialog asks where, `write` does it.
+struct SaveDialog {
+  std::string title, path;
+  std::function<void(const std::filesystem::path&)> write;
+};
+
+/// Atlas, with the two numbers of each layer.
+struct AtlasView {
+  MatrixView loads;
+  at::Tensor entropy, imbalance;
+  std::vector<pipeline::Dormant> dormant;
+};
+
+/// Map of patches, and what the tooltip says of each.
+struct PatchView {
+  MatrixView map;             // [side, side]
+  at::Tensor experts;         // [T] int64, of the winner; else undefined
+  at::Tensor table, weights;  // [T, E] probabilities, where they are known; gate weights
+};
+
+struct Ui {
+  explicit Ui(studio::Studio& of) : studio(of) {}
+
+  studio::Studio& studio;
+  Theme theme;
+  Textures textures;
+
+  // Of this frame, what the selection means; null: nothing yet.
+  const studio::Run *run = nullptr, *other = nullptr;
+  const pipeline::RoutingRecord *record = nullptr, *other_record = nullptr;
+
+  std::vector<std::function<void()>> later;  // done after the frame: what takes away runs that panels look at
+  bool reset_layout = false, keys = false, quit = false;
+  int frames_to_front = 0;
+  bool wants_frames = false;                                     // something moves by itself
+  std::optional<std::chrono::steady_clock::time_point> playing;  // since when this step is shown
+  std::optional<SaveDialog> saving;
+  bool opening = false;   // the dialog for models
+  std::string open_path;  // in it
+
+  // Panels' own.
+  std::string class_filter;
+  CanvasMode canvas = CanvasMode::one;
+  ImageView canvas_view, patch_view;
+  float wipe = 0.5f;
+  PatchShows patch_shows = PatchShows::expert;
+  int flow_to_step = 0;               // 0: to the next layer, 1: to the next step
+  std::optional<size_t> edit, brush;  // which edit is open, and painted
+  int brush_size = 1;
+  ViewCache<PatchView> patches;
+  ViewCache<MatrixView> path, timesteps, flow, pixels;
+  ViewCache<AtlasView> atlas;
+  double frame_ms = 0, steps_per_second = 0, memory_mib = 0;
+  std::chrono::steady_clock::time_point memory_read = {};
+
+  ViewKey key(int choice = 0) const;
+};
+
+/// Everything inside a frame.
+void frame(Ui& ui);
+void toggle_play(Ui& ui);
+
+// The panels, by the names that they have on the screen.
+inline constexpr const char *kGenerate = "Generate", *kQueue = "Queue", *kCanvas = "Canvas",
+                            *kGallery = "Gallery", *kPatchMap = "Patch map", *kTimestepMap = "Timestep map",
+                            *kAtlas = "Atlas", *kFlow = "Flow", *kSurgery = "Surgery";
+void generate_panel(Ui& ui);
+void queue_panel(Ui& ui);
+void canvas_panel(Ui& ui);
+void gallery_panel(Ui& ui);
+void patch_map_panel(Ui& ui);
+void timestep_map_panel(Ui& ui);
+void atlas_panel(Ui& ui);
+void flow_panel(Ui& ui);
+void surgery_panel(Ui& ui);
+void dialogs(Ui& ui);
+
+}  // namespace switchyard::gui

@@ -1,0 +1,131 @@
+#include "app/gui/window.h"
+
+#include <ATen/ATen.h>
+#include <GLFW/glfw3.h>
+#include <imgui.h>
+#include <imgui_impl_glfw.h>
+#include <imgui_impl_opengl3.h>
+#include <imgui_internal.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace switchyard::gui {
+namespace {
+
+std::string last_error() {
+  const char* text = nullptr;
+  glfwGetError(&text);
+  return text ? text : "unknown reason";
+}
+
+void render(GLFWwindow* window) {
+  int width, height;
+  glfwGetFramebufferSize(window, &width, &height);
+  glViewport(0, 0, width, height);
+  glClear(GL_COLOR_BUFFER_BIT);
+  ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+}
+
+}  // namespace
+
+Window::Window(const WindowOptions& options) {
+  if (!glfwInit()) {
+    throw NoWindow("no display to open a window on (" + last_error() +
+                   "); `switchyard sample` draws without one");
+  }
+  glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
+  glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
+  glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
+  glfwWindowHint(GLFW_VISIBLE, options.visible);
+  int width = options.width, height = options.height;
+  if (GLFWmonitor* monitor = glfwGetPrimaryMonitor()) {
+    int x, y, most_width, most_height;
+    glfwGetMonitorWorkarea(monitor, &x, &y, &most_width, &most_height);
+    if (most_width > 0 && most_height > 0) {
+      width = std::min(width, most_width), height = std::min(height, most_height);
+    }
+  }
+  window_ = glfwCreateWindow(width, height, options.title.c_str(), nullptr, nullptr);
+  if (!window_) {
+    const auto reason = last_error();
+    glfwTerminate();
+    throw NoWindow("this display has no OpenGL 3.3 (" + reason + "); `switchyard sample` draws without it");
+  }
+  glfwSetWindowSizeLimits(window_, 640, 480, GLFW_DONT_CARE, GLFW_DONT_CARE);
+  glfwMakeContextCurrent(window_);
+  glfwSwapInterval(options.visible ? 1 : 0);
+  glfwSetWindowUserPointer(window_, this);
+  glfwSetWindowRefreshCallback(window_, [](GLFWwindow* window) {
+    static_cast<Window*>(glfwGetWindowUserPointer(window))->exposed_ = true;
+  });
+  glfwSetFramebufferSizeCallback(window_, [](GLFWwindow* window, int, int) {
+    static_cast<Window*>(glfwGetWindowUserPointer(window))->exposed_ = true;
+  });
+  glfwSetDropCallback(window_, [](GLFWwindow* window, int count, const char** paths) {
+    auto& dropped = static_cast<Window*>(glfwGetWindowUserPointer(window))->dropped_;
+    dropped.insert(dropped.end(), paths, paths + count);
+  });
+
+  IMGUI_CHECKVERSION();
+  ImGui::CreateContext();
+  ImGui::GetIO().ConfigFlags |= ImGuiConfigFlags_DockingEnable | ImGuiConfigFlags_NavEnableKeyboard;
+  ImGui::GetIO().IniFilename = nullptr;  // the layout is kept by layout.cc
+  ImGui_ImplGlfw_InitForOpenGL(window_, true);
+  ImGui_ImplOpenGL3_Init("#version 330");
+}
+
+Window::~Window() {
+  ImGui_ImplOpenGL3_Shutdown();
+  ImGui_ImplGlfw_Shutdown();
+  ImGui::DestroyContext();
+  glfwDestroyWindow(window_);
+  glfwTerminate();
+}
+
+bool Window::closing() const { return glfwWindowShouldClose(window_); }
+void Window::close() { glfwSetWindowShouldClose(window_, GLFW_TRUE); }
+void Window::set_title(const std::string& title) { glfwSetWindowTitle(window_, title.c_str()); }
+void Window::wake() { glfwPostEmptyEvent(); }
+
+double Window::monitor_scale() const {
+  float x = 1, y = 1;
+  glfwGetWindowContentScale(window_, &x, &y);
+  return std::clamp(static_cast<double>(x), 1.0, 4.0);
+}
+
+bool Window::wait(double seconds) {
+  if (seconds > 0) {
+    glfwWaitEventsTimeout(seconds);
+  } else {
+    glfwPollEvents();
+  }
+  return std::exchange(exposed_, false) || !dropped_.empty() || closing() ||
+         !ImGui::GetCurrentContext()->InputEventsQueue.empty();
+}
+
+std::vector<std::filesystem::path> Window::take_dropped() { return std::exchange(dropped_, {}); }
+
+void Window::begin_frame() {
+  ImGui_ImplOpenGL3_NewFrame();
+  ImGui_ImplGlfw_NewFrame();
+  ImGui::NewFrame();
+}
+
+void Window::end_frame() {
+  ImGui::Render();
+  render(window_);
+  glfwSwapBuffers(window_);
+}
+
+at::Tensor Window::pixels() const {
+  render(window_);  // again: what is in the window's buffers after they were swapped is anybody's guess
+  int width, height;
+  glfwGetFramebufferSize(window_, &width, &height);
+  auto pixels = at::empty({height, width, 3}, at::kByte);
+  glPixelStorei(GL_PACK_ALIGNMENT, 1);
+  glReadPixels(0, 0, width, height, GL_RGB, GL_UNSIGNED_BYTE, pixels.data_ptr<uint8_t>());
+  return pixels.flip(0).contiguous();  // OpenGL begins at the bottom
+}
+
+}  // namespace switchyard::gui
