@@ -62,6 +62,23 @@ std::string Run::title() const {
   return text;
 }
 
+int64_t Run::bytes() const {
+  int64_t sum = 0;
+  for (const auto& image : images)
+    for (const auto& preview : image.previews) sum += preview.defined() ? preview.numel() : 0;
+  for (const auto& record : records)
+    for (const auto* tensor : {&record.experts, &record.gate_weights, &record.probabilities})
+      sum += tensor->defined() ? static_cast<int64_t>(tensor->nbytes()) : 0;
+  return sum;
+}
+
+void Run::lighten() {
+  for (auto& image : images) image.previews.assign(image.previews.size(), at::Tensor());
+  records.clear();
+  message = "its routing and previews were let go, to leave room for later runs; draw it again to see them";
+  ++version;
+}
+
 void Run::begin() {
   status = Status::drawing;
   ++version;

@@ -66,6 +66,10 @@ struct Run {
   std::string title(int64_t image) const;
   std::string title() const;
 
+  /// What previews and routing take. lighten() lets go of them; `message` says so, the images stay.
+  int64_t bytes() const;
+  void lighten();
+
   /// Takes in an event about this run.
   void apply(StepShown& event);
   void apply(const RoutingSeen& event);

@@ -113,7 +113,8 @@ std::optional<int64_t> Studio::draw() {
 
 std::optional<int64_t> Studio::draw_again(int64_t id) {
   const auto* first = run(id);
-  const bool drawable = first != nullptr && model_ && !opening() && first->config == model_->config;
+  const bool drawable = first != nullptr && model_ && !opening() && first->model == model_->name &&
+                        first->config == model_->config;
   if (!drawable) {
     say(first == nullptr ? "Cannot draw again: no run is selected"
                          : "Cannot draw again: " + first->title() + " was drawn by another model",
@@ -158,6 +159,7 @@ void Studio::take(const RunBegan& event) {
   auto* run = find(event.run);
   if (run == nullptr) return;
   run->begin();
+  keep_within_memory();
   const auto* shown = selected();
   if (run->beside < 0 && selection.follow && (shown == nullptr || shown->ended())) select(run->id);
 }
@@ -196,6 +198,18 @@ void Studio::take(const RunEnded& event) {
 }
 
 // Runs
+
+// Neither those in sight nor those that are being drawn.
+void Studio::keep_within_memory() {
+  int64_t bytes = 0;
+  for (const auto& run : runs_) bytes += run.bytes();
+  for (auto& run : runs_) {
+    if (bytes <= options_.memory) return;
+    if (!run.ended() || run.id == selection.run || run.id == selection.other || run.bytes() == 0) continue;
+    bytes -= run.bytes();
+    run.lighten();
+  }
+}
 
 Run* Studio::find(int64_t id) {
   const auto found = std::ranges::find(runs_, id, &Run::id);

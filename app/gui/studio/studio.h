@@ -33,6 +33,8 @@ struct StudioOptions {
   std::filesystem::path remembered = {};  // remembered_file(); empty: nothing is remembered
   at::Device device = at::kCPU;
   pipeline::Precision precision = {};
+  int64_t memory =
+      int64_t{2} << 30;  // bytes of routing and previews that runs keep; the oldest let go of theirs
 };
 
 struct Status {
@@ -118,6 +120,7 @@ class Studio {
 
   Run* find(int64_t id);
   void remember();
+  void keep_within_memory();
   void open(pipeline::SessionOptions options);
   std::optional<int64_t> start(const pipeline::Request& request, int64_t beside);
 

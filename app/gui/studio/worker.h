@@ -79,7 +79,7 @@ using Event = std::variant<OpenedModel, OpenFailed, RunBegan, StepShown, Routing
 
 class Worker {
  public:
-  /// `wake` is called on the worker's thread when there are events where there were none; may be empty.
+  /// `wake` is called, mostly on the worker's thread, when there are events where there were none; may be empty.
   explicit Worker(std::function<void()> wake);
 
   /// Cancels what is being done, forgets what waits, and joins: within the time of one block of the model.

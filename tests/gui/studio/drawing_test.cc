@@ -220,6 +220,23 @@ TEST_F(Drawing, FinishedImagesAreSavedAtOnceWhereSavingIsOn) {
   EXPECT_EQ(png.text, run.images[0].text);
 }
 
+// What three runs keep does not fit where two do.
+TEST_F(Drawing, OldRunsLetGoOfTheirRouting) {
+  const auto first = drawn();
+  ASSERT_FALSE(studio().run(first)->records.empty());
+  start({.memory = 9 * studio().run(first)->bytes() / 4});
+  open_embedded();
+  for (int i = 0; i < 4; ++i) drawn();
+  std::string kept;
+  for (const auto& run : studio().runs()) {
+    EXPECT_TRUE(run.finished(0));
+    kept += run.records.empty() ? '-' : 'R';
+  }
+  EXPECT_EQ(kept, "--RR");
+  studio().select(studio().runs().front().id);
+  EXPECT_NE(studio().selected()->message.find("let go"), std::string::npos);
+}
+
 TEST(Reason, OutOfMemoryIsInPlainWords) {
   try {
     at::empty({int64_t{1} << 50}, at::kByte);

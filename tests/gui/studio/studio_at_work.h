@@ -23,15 +23,15 @@ class StudioAtWork : public io::Scratch {
   StudioAtWork() { start(); }
 
   // A new one, as after a start of the program.
-  void start() {
+  void start(StudioOptions options = {}) {
     studio_.reset();
-    studio_ = std::make_unique<Studio>(StudioOptions{.wake =
-                                                         [this] {
-                                                           const std::lock_guard lock(mutex_);
-                                                           woken_ = true;
-                                                           came_.notify_one();
-                                                         },
-                                                     .remembered = file("config/studio.json")});
+    options.remembered = file("config/studio.json");
+    options.wake = [this] {
+      const std::lock_guard lock(mutex_);
+      woken_ = true;
+      came_.notify_one();
+    };
+    studio_ = std::make_unique<Studio>(std::move(options));
   }
 
   Studio& studio() { return *studio_; }
