@@ -45,9 +45,7 @@ void set_scale(Ui& ui, double scale) {
 }
 
 void keys(Ui& ui) {
-  const auto pressed = [](ImGuiKeyChord chord) {
-    return ImGui::Shortcut(chord, ImGuiInputFlags_RouteGlobal | ImGuiInputFlags_Repeat);
-  };
+  const auto pressed = [](ImGuiKeyChord chord) { return ImGui::IsKeyChordPressed(chord); };
   auto& studio = ui.studio;
   auto& selection = studio.selection;
   if (pressed(ImGuiMod_Ctrl | ImGuiKey_Enter) || pressed(ImGuiMod_Ctrl | ImGuiKey_KeypadEnter)) studio.draw();

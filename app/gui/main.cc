@@ -2,8 +2,7 @@
 #include <imgui.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
+#include <cfloat>
 #include <cstdio>
 #include <optional>
 #include <string>
@@ -86,9 +85,17 @@ int take_picture(gui::App& app, const Options& options) {
     if (failed()) return end_with(3, studio.status().text);
     app.ui.canvas = gui::CanvasMode::side_by_side;
   }
-  for (int i = 0; i < 8; ++i) app.draw();
-  if (!options.show.empty()) ImGui::SetWindowFocus(options.show.c_str());
-  for (int i = 0; i < 4; ++i) app.draw();
+  const auto settle = [&] {
+    for (int i = 0; i < 8; ++i) {
+      ImGui::GetIO().AddMousePosEvent(-FLT_MAX, -FLT_MAX);  // no tooltips
+      app.draw();
+    }
+  };
+  settle();
+  if (!options.show.empty()) {
+    ImGui::SetWindowFocus(options.show.c_str());
+    settle();
+  }
   io::write_png(options.screenshot, app.window.pixels());
   std::printf("%s\n", options.screenshot.c_str());
   return 0;

@@ -35,7 +35,7 @@ std::optional<Cell> matrix(Ui& ui, const char* label, const MatrixView& view, ui
   const float cell_x =
       std::max(1.0f, std::floor((size.x - left - right - gap) / static_cast<float>(columns)));
   const float cell_y = std::clamp(std::floor((size.y - bottom - top) / static_cast<float>(rows)),
-                                  ui.theme.px(4), ui.theme.px(44));
+                                  ui.theme.px(11), ui.theme.px(44));
   const ImVec2 start = ImGui::GetCursorScreenPos();
   const ImVec2 from{std::floor(start.x + left), std::floor(start.y + top)};
   const ImVec2 to{from.x + cell_x * static_cast<float>(columns), from.y + cell_y * static_cast<float>(rows)};

@@ -142,8 +142,7 @@ const char* name_of(pipeline::Measure measure) {
 }
 
 void measure_combo(Ui& ui, float width) {
-  enum_combo("##measure", ui.studio.selection.measure, {"share of tokens", "gate weight", "probability"},
-             width,
+  enum_combo("##measure", ui.studio.selection.measure, {"tokens", "gate weight", "probability"}, width,
              "What is counted of an expert: tokens that chose it (sums to k over experts), its gate weight, "
              "or what the router thought of it");
 }

@@ -27,9 +27,9 @@ void DrivenApp::SetUp() {
 }
 
 void DrivenApp::TearDown() {
-  ImGuiTestEngine_Stop(engine_);
+  if (engine_) ImGuiTestEngine_Stop(engine_);  // null: no window
   app_.reset();
-  ImGuiTestEngine_DestroyContext(engine_);
+  if (engine_) ImGuiTestEngine_DestroyContext(engine_);
   std::filesystem::remove_all(folder_);
 }
 

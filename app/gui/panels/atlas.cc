@@ -21,14 +21,14 @@ AtlasView atlas_view(const Ui& ui) {
 }
 
 void dormant(Ui& ui, const AtlasView& view) {
-  if (view.dormant.empty())
-    return ImGui::TextDisabled("No expert is dormant: each has a tenth of an even share or more.");
   std::string text;
   for (const auto& one : view.dormant) {
     text += (text.empty() ? "" : ", ") + std::to_string(one.layer) + "/" + std::to_string(one.expert);
   }
+  text = text.empty() ? "No expert is dormant: each has a tenth of an even share or more."
+                      : "Dormant (layer/expert, below a tenth of an even share): " + text;
   ImGui::PushStyleColor(ImGuiCol_Text, ui.theme.quiet);
-  ImGui::TextWrapped("Dormant (layer/expert, below a tenth of an even share): %s", text.c_str());
+  ImGui::TextWrapped("%s", text.c_str());
   ImGui::PopStyleColor();
 }
 
@@ -51,9 +51,12 @@ void atlas_panel(Ui& ui) {
   ImGui::SameLine();
   export_button(ui, "export atlas", "atlas", view->loads, "layer", "expert");
 
+  legend(ui, view->loads,
+         (std::string(name_of(selection.measure)) +
+          (selection.whole_range ? ", all steps" : ", step " + std::to_string(selection.step)))
+             .c_str());
   auto size = ImGui::GetContentRegionAvail();
-  const float line = ImGui::GetTextLineHeight();
-  size.y -= 5.4f * line;
+  size.y -= 2.4f * ImGui::GetTextLineHeight();  // for who is dormant
   const auto cell = matrix(ui, "atlas", view->loads, ui.atlas.version(), size,
                            {.rows = "layer",
                             .columns = "expert",
@@ -61,10 +64,6 @@ void atlas_panel(Ui& ui) {
                             .column = selection.expert,
                             .experts_in_columns = true,
                             .beside = {{"entropy", view->entropy}, {"imbalance", view->imbalance}}});
-  legend(ui, view->loads,
-         (std::string(name_of(selection.measure)) +
-          (selection.whole_range ? ", all steps" : ", step " + std::to_string(selection.step)))
-             .c_str());
   dormant(ui, *view);
   if (!cell) return;
   ImGui::SetTooltip(

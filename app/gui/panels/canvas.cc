@@ -68,16 +68,19 @@ void toolbar(Ui& ui) {
   tip("As a PNG that holds everything that made it");
 }
 
-// "A: mute expert 1 in layer 0", above the picture where there is room.
-void caption(Ui& ui, const Placed& placed, float x, int line, const std::string& text) {
+float caption_height(const Ui& ui) { return ImGui::GetTextLineHeight() + ui.theme.px(4); }
+float caption_width(const Ui& ui, const std::string& text) {
+  return ImGui::CalcTextSize(text.c_str()).x + ui.theme.px(10);
+}
+
+// Inside the area, as near to `at` as it fits.
+void caption(Ui& ui, const Placed& placed, ImVec2 at, const std::string& text) {
   auto* list = ImGui::GetWindowDrawList();
-  const auto size = ImGui::CalcTextSize(text.c_str());
-  const float pad = ui.theme.px(5), height = size.y + ui.theme.px(4);
-  x = std::clamp(x, placed.from.x, std::max(placed.from.x, placed.to.x - size.x - 2 * pad));
-  const float y =
-      std::max(placed.from.y, placed.origin.y - 2 * height - pad) + height * static_cast<float>(line);
-  list->AddRectFilled({x, y}, {x + size.x + 2 * pad, y + height}, IM_COL32(0, 0, 0, 150), ui.theme.px(3));
-  list->AddText({x + pad, y + ui.theme.px(2)}, IM_COL32(240, 240, 240, 255), text.c_str());
+  const float width = caption_width(ui, text), height = caption_height(ui);
+  at.x = std::clamp(at.x, placed.from.x, std::max(placed.from.x, placed.to.x - width));
+  at.y = std::max(at.y, placed.from.y);
+  list->AddRectFilled(at, {at.x + width, at.y + height}, IM_COL32(0, 0, 0, 150), ui.theme.px(3));
+  list->AddText({at.x + ui.theme.px(5), at.y + ui.theme.px(2)}, IM_COL32(240, 240, 240, 255), text.c_str());
 }
 
 std::string caption_of(const char* letter, const Run& run) {
@@ -180,37 +183,43 @@ void all(Ui& ui, ImVec2 size) {
   ImGui::EndChild();
 }
 
+// Both runs: beside one another, or below where that makes them larger; or one picture cut by a line.
 void two(Ui& ui, ImVec2 size) {
   const auto& selection = ui.studio.selection;
   const auto a = picture(ui, *ui.run, selection.image, selection.step);
-  const auto b = picture(
-      ui, *ui.other, std::min<int64_t>(selection.image, static_cast<int64_t>(ui.other->images.size()) - 1),
-      same_step(*ui.run, *ui.other, selection.step));
-  const bool beside = ui.canvas == CanvasMode::side_by_side;
+  const auto images = static_cast<int64_t>(ui.other->images.size());
+  const auto b = picture(ui, *ui.other, std::min(selection.image, images - 1),
+                         same_step(*ui.run, *ui.other, selection.step));
   const auto width = static_cast<float>(a ? a->width : 64), height = static_cast<float>(a ? a->height : 64);
-  const float gap = beside ? std::max(1.0f, width / 32) : 0;
-  const auto placed =
-      image_area("image", ui.canvas_view, size, beside ? 2 * width + gap : width, height, beside);
+  const bool wipe = ui.canvas == CanvasMode::wipe;
+  const float gap = wipe ? 0 : std::max(1.0f, width / 32);
+  const bool below = !wipe && std::min(size.x / width, size.y / (2 * height + gap)) >
+                                  std::min(size.x / (2 * width + gap), size.y / height);
+  const float b_x = wipe || below ? 0 : width + gap, b_y = below ? height + gap : 0;
+  const auto placed = image_area("image", ui.canvas_view, size, b_x + width, b_y + height, !wipe);
+  if (wipe && placed.held) ui.wipe = std::clamp(placed.mouse().x / width, 0.0f, 1.0f);
+  const float cut = wipe ? ui.wipe : 1, from = wipe ? ui.wipe : 0;  // A is drawn up to `cut`, B from `from`
   auto* list = ImGui::GetWindowDrawList();
   list->PushClipRect(placed.from, placed.to, true);
-  if (!beside && placed.held) ui.wipe = std::clamp(placed.mouse().x / width, 0.0f, 1.0f);
-  const float split = beside ? 1 : ui.wipe;
-  if (a) add_pixels(list, *a, placed.origin, placed.at(width * split, height), {0, 0}, {split, 1});
-  if (b && beside) add_pixels(list, *b, placed.at(width + gap, 0), placed.at(2 * width + gap, height));
-  if (b && !beside)
-    add_pixels(list, *b, placed.at(width * split, 0), placed.at(width, height), {split, 0}, {1, 1});
-  if (!beside) {
-    const float x = placed.at(width * split, 0).x;
+  if (a) add_pixels(list, *a, placed.origin, placed.at(width * cut, height), {0, 0}, {cut, 1});
+  if (b)
+    add_pixels(list, *b, placed.at(b_x + width * from, b_y), placed.at(b_x + width, b_y + height), {from, 0},
+               {1, 1});
+  if (wipe) {
+    const float x = placed.at(width * cut, 0).x;
     list->AddLine({x, placed.from.y}, {x, placed.to.y}, IM_COL32(0, 0, 0, 160), ui.theme.px(4));
     list->AddLine({x, placed.from.y}, {x, placed.to.y}, IM_COL32(255, 255, 255, 230), ui.theme.px(2));
   }
   const auto left = caption_of("A", *ui.run), right = caption_of("B", *ui.other);
-  const float right_width = ImGui::CalcTextSize(right.c_str()).x + ui.theme.px(10);
-  const float b_x = beside ? placed.at(width + gap, 0).x : placed.at(width, 0).x - right_width;
-  const bool fits = placed.origin.x + ImGui::CalcTextSize(left.c_str()).x + ui.theme.px(14) <=
-                    std::min(b_x, placed.to.x - right_width);
-  caption(ui, placed, placed.origin.x, fits ? 1 : 0, left);
-  caption(ui, placed, b_x, 1, right);
+  const float line = caption_height(ui) + ui.theme.px(2), above = placed.origin.y - line;
+  auto right_at = placed.at(b_x, b_y);
+  if (wipe) right_at.x = placed.at(width, 0).x - caption_width(ui, right);
+  if (!below) right_at.y = above;
+  const bool touch =
+      !below && placed.origin.x + caption_width(ui, left) >
+                    std::min(right_at.x, placed.to.x - caption_width(ui, right)) - ui.theme.px(4);
+  caption(ui, placed, {placed.origin.x, touch ? above - line : above}, left);
+  caption(ui, placed, right_at, right);
   list->PopClipRect();
 }
 

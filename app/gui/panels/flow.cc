@@ -41,17 +41,15 @@ void flow_panel(Ui& ui) {
   if (!view) return nothing_here(ui, ui.flow.error());
   ImGui::SameLine();
   export_button(ui, "export flow", "flow", *view, "from expert", "to expert");
-  auto size = ImGui::GetContentRegionAvail();
-  size.y -= 3.2f * ImGui::GetTextLineHeight();
+  legend(ui, *view, "share of all pairs of choices");
   const auto from = by_step ? "step " + std::to_string(step) : "layer " + std::to_string(layer);
   const auto to = by_step ? "step " + std::to_string(step + 1) : "layer " + std::to_string(layer + 1);
   const auto rows = "from expert, " + from, columns = "to expert, " + to;
-  const auto cell = matrix(ui, "flow", *view, ui.flow.version(), size,
+  const auto cell = matrix(ui, "flow", *view, ui.flow.version(), ImGui::GetContentRegionAvail(),
                            {.rows = rows.c_str(),
                             .columns = columns.c_str(),
                             .experts_in_rows = true,
                             .experts_in_columns = true});
-  legend(ui, *view, "share of all pairs of choices");
   if (cell) {
     ImGui::SetTooltip("expert %lld (%s) to expert %lld (%s): %s", static_cast<long long>(cell->row),
                       from.c_str(), static_cast<long long>(cell->column), to.c_str(),

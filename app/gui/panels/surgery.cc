@@ -142,7 +142,8 @@ void list(Ui& ui, const dit::ModelConfig& config) {
     const auto name = edit.name.empty() ? studio::sentence_of(edit.edit) : edit.name;
     const bool open = ui.edit == i;
     const float width = ImGui::GetContentRegionAvail().x - close;
-    ImGui::AlignTextToFramePadding();
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() -
+                         ImGui::GetStyle().FramePadding.y);  // the line's base is text's
     if (ImGui::Selectable("##edit", open, ImGuiSelectableFlags_AllowOverlap,
                           {width, ImGui::GetFrameHeight()})) {
       ui.edit = open ? std::nullopt : std::optional(i);

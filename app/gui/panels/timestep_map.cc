@@ -27,15 +27,14 @@ void timestep_map_panel(Ui& ui) {
   if (!view) return nothing_here(ui, ui.timesteps.error());
   ImGui::SameLine();
   export_button(ui, "export timesteps", "timestep-map", *view, "expert", "step");
-  auto size = ImGui::GetContentRegionAvail();
-  size.y -= 3.2f * ImGui::GetTextLineHeight();
-  const auto cell = matrix(ui, "timestep map", *view, ui.timesteps.version(), size,
+  const auto what = std::string(name_of(selection.measure)) + ", layer " + std::to_string(selection.layer) +
+                    (ui.record->images() > 1 ? ", all images" : "");
+  legend(ui, *view, what.c_str());
+  const auto cell = matrix(ui, "timestep map", *view, ui.timesteps.version(), ImGui::GetContentRegionAvail(),
                            {.rows = "expert",
                             .columns = "step, from noise to image",
                             .column = selection.step,
                             .experts_in_rows = true});
-  legend(ui, *view,
-         (std::string(name_of(selection.measure)) + ", layer " + std::to_string(selection.layer)).c_str());
   if (!cell) return;
   ImGui::SetTooltip("expert %lld, step %lld (t %.2f): %s\nclick: go there", static_cast<long long>(cell->row),
                     static_cast<long long>(cell->column), ui.run->times[static_cast<size_t>(cell->column)],
