@@ -71,7 +71,7 @@ class Session {
   void load();
 
   /// Where the model's answers to known images contradict the objective that was assumed for it: a sentence.
-  /// Costs a few forwards; nothing where the file states its objective.
+  /// Costs a few forwards; nothing where the file states its objective. May be asked from an observer.
   std::optional<std::string> doubt();
 
   /// What its images say of their origin. The hashes of the files are taken beside the first steps: this waits

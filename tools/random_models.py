@@ -209,8 +209,9 @@ def main():
     write_pt(o.folder / "dit-moe.pt", dit_moe_shapes(o), arguments, numbers)
     widths = [o.vae_width, 2 * o.vae_width, 4 * o.vae_width, 4 * o.vae_width]
     write_safetensors(vae / "diffusion_pytorch_model.safetensors", vae_shapes(widths), numbers)
-    config = {"_class_name": "AutoencoderKL", "block_out_channels": widths, "layers_per_block": 2,
-              "latent_channels": 4, "norm_num_groups": 32, "scaling_factor": 0.18215}
+    config = {"_class_name": "AutoencoderKL", "down_block_types": ["DownEncoderBlock2D"] * len(widths),
+              "up_block_types": ["UpDecoderBlock2D"] * len(widths), "block_out_channels": widths,
+              "layers_per_block": 2, "latent_channels": 4, "norm_num_groups": 32, "scaling_factor": 0.18215}
     (vae / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     for file in (o.folder / "dit-moe.pt", vae / "diffusion_pytorch_model.safetensors"):
         print(f"{file}: {file.stat().st_size / 1e6:.0f} million bytes")

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "app/cli/commands.h"
 #include "app/cli/device.h"
@@ -33,7 +34,12 @@ void draw(pipeline::Session& session, const pipeline::Request& request, SampleOu
   };
   pipeline::Observer observer;
   observer.stop = interrupted;
+  bool first_step = true;
   observer.step_done = [&](const pipeline::StepDone& step) {
+    // Not before: it costs as much as two steps.
+    if (std::exchange(first_step, false)) {
+      if (const auto doubt = session.doubt()) progress.warn("warning: " + *doubt);
+    }
     return show(step.done, step.first_image + step.images,
                 "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
   };
@@ -86,7 +92,6 @@ void sample(const SampleOptions& options) {
   for (const auto& sentence : idle_options(options, chosen)) progress.warn("warning: " + sentence);
   if (session.file().format == "Switchyard" && !options.model.objective.empty())
     progress.warn("warning: the file states another objective than --objective " + options.model.objective);
-  if (const auto doubt = session.doubt()) progress.warn("warning: " + *doubt);
   draw(session, request, outputs, progress);
   outputs.finish(progress);
 }

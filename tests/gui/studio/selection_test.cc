@@ -51,7 +51,7 @@ TEST(Selection, FollowsTheNewestStep) {
   Selection selection{.step = 3};
   selection.clamp(run);
   EXPECT_EQ(selection.step, 0) << "nothing is drawn yet";
-  StepShown event{1, 0, 2, 4, {at::zeros({2, 2, 3}, at::kByte)}, 0.1};
+  StepShown event{1, 0, 2, 4, {at::zeros({2, 2, 3}, at::kByte)}, 0.1, 0.75};
   run.apply(event);
   selection.clamp(run);
   EXPECT_EQ(selection.step, 2);
@@ -88,7 +88,7 @@ TEST(RunPreviews, StayWithinTheirLimit) {
   auto run = run_of(model_with("tiny"), 1000);
   for (int step = 0; step < 1000; ++step) {
     StepShown event{1,  0, step, 1000, {at::empty({512, 512, 3}, at::kByte), at::empty({1, 1, 3}, at::kByte)},
-                    0.1};
+                    0.1, 0.5};
     run.apply(event);
   }
   int64_t bytes = 0;
