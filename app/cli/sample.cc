@@ -36,12 +36,13 @@ void draw(pipeline::Session& session, const pipeline::Request& request, SampleOu
   observer.stop = interrupted;
   bool first_step = true;
   observer.step_done = [&](const pipeline::StepDone& step) {
+    const bool go_on = show(step.done, step.first_image + step.images,
+                            "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
     // Not before: it costs as much as two steps.
-    if (std::exchange(first_step, false)) {
+    if (std::exchange(first_step, false) && go_on) {
       if (const auto doubt = session.doubt()) progress.warn("warning: " + *doubt);
     }
-    return show(step.done, step.first_image + step.images,
-                "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
+    return go_on;
   };
   observer.decoding = [&](const pipeline::Decoding& decoding) {
     return show(decoding.done, decoding.image + 1, "decoding");
