@@ -28,7 +28,7 @@ TEST_F(SettingsOf, ModelsWithoutAnyAreBalanced) {
 
 TEST_F(SettingsOf, QualityGoesBeforeTheModels) {
   options_.quality = "best";
-  EXPECT_EQ(sentence(), "best: heun, 50 steps, guidance 2");
+  EXPECT_EQ(sentence(), "best: heun, 50 steps (99 evaluations), guidance 2");
 }
 
 TEST_F(SettingsOf, TheImageOfFromGoBeforeQuality) {
