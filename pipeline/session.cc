@@ -175,6 +175,11 @@ std::optional<std::string> Session::doubt() {
   return probe_objective(*model_);
 }
 
+TimestepGate Session::timestep_gate() {
+  load();
+  return pipeline::timestep_gate(*model_);
+}
+
 const Provenance& Session::provenance() {
   if (hashes_.valid()) std::tie(provenance_.model_hash, provenance_.decoder_hash) = hashes_.get();
   return provenance_;

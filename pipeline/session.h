@@ -27,6 +27,7 @@
 #include "pipeline/model_source.h"
 #include "pipeline/precision.h"
 #include "pipeline/request.h"
+#include "pipeline/timestep_gate.h"
 #include "vae/autoencoder.h"
 
 namespace switchyard::dit {
@@ -73,6 +74,9 @@ class Session {
   /// Where the model's answers to known images contradict the objective that was assumed for it: a sentence.
   /// Costs a few forwards; nothing where the file states its objective. May be asked from an observer.
   std::optional<std::string> doubt();
+
+  /// Of a model that routes timesteps: see pipeline/timestep_gate.h. Loads it.
+  TimestepGate timestep_gate();
 
   /// What its images say of their origin. The hashes of the files are taken beside the first steps: this waits
   /// for them.
