@@ -19,6 +19,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "dit/transformer.h"
 #include "io/png.h"
@@ -77,6 +78,11 @@ class Session {
 
   /// Of a model that routes timesteps: see pipeline/timestep_gate.h. Loads it.
   TimestepGate timestep_gate();
+
+  /// What its routers do with noisy images, whatever drew them: z [N, C, h, w] fp32 as the model draws (latents, of a
+  /// model of latents), at t of its schedule, labels of N classes. On the CPU; probabilities are not asked for. Throws
+  /// dit::Stopped where `stop` said so.
+  StepRouting routing_of(const at::Tensor& z, double t, const std::vector<int64_t>& labels, const dit::Stop& stop = {});
 
   /// What its images say of their origin. The hashes of the files are taken beside the first steps: this waits
   /// for them.
