@@ -2,7 +2,6 @@
 //
 // 0 done, 1 unexpected failure, 2 usage, 3 bad input file, 4 out of memory, 5 cannot write, 130 cancelled.
 #include <c10/util/Exception.h>
-#include <malloc.h>
 
 #include <csignal>
 #include <filesystem>
@@ -98,15 +97,7 @@ ExitCode guarded_run(int argc, char** argv) try {
 }  // namespace
 }  // namespace switchyard::app
 
-// By default glibc gives every large tensor back to the system and faults it in anew, page by page, at each
-// use: a tenth of the time of sampling.
-static void keep_freed_memory() {
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 2'000'000'000);
-}
-
 int main(int argc, char** argv) {
-  keep_freed_memory();
   std::signal(SIGXFSZ,
               SIG_IGN);  // a file that grows beyond a limit is a failed write, not the end of the program
   switchyard::app::watch_interrupts();

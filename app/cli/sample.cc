@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "app/cli/commands.h"
-#include "app/cli/device.h"
 #include "app/cli/idle_options.h"
 #include "app/cli/interrupt.h"
 #include "app/cli/model_argument.h"
@@ -15,6 +14,7 @@
 #include "app/cli/sample_options.h"
 #include "app/cli/sample_outputs.h"
 #include "app/cli/usage.h"
+#include "app/program/device.h"
 #include "io/png.h"
 #include "pipeline/session.h"
 

@@ -2,9 +2,9 @@
 
 #include <stdexcept>
 
-#include "app/cli/device.h"
 #include "app/cli/settings_options.h"
 #include "app/cli/usage.h"
+#include "app/program/device.h"
 #include "io/error.h"
 #include "pipeline/classes.h"
 #include "sampler/noise.h"

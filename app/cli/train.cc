@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.h"
-#include "app/cli/device.h"
 #include "app/cli/interrupt.h"
 #include "app/cli/progress.h"
 #include "app/cli/usage.h"
+#include "app/program/device.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "train/recipe.h"

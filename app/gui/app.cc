@@ -30,6 +30,7 @@ App::App(AppOptions options)
       studio(with_wake(options.studio)),
       ui(studio),
       layout_(std::move(options.layout)) {
+  ui.wake = Window::wake;
   load_layout(layout_);
   apply_look();
 }
@@ -54,6 +55,7 @@ double App::waiting_time() const {
 bool App::turn() {
   if (window.wait(waiting_time())) owed_ = 3;
   changed_ |= studio.poll();
+  if (ui.folder) changed_ |= ui.folder->poll();
   for (const auto& path : window.take_dropped()) studio.drop(path), changed_ = true;
   const double since = Seconds(Clock::now() - drawn_).count();
   const bool moving = ui.wants_frames && since >= kMovingInterval;

@@ -68,7 +68,7 @@ void keys(Ui& ui) {
       studio.cancel();
     }
   }
-  if (ImGui::IsAnyItemActive() || !ui.run) return;
+  if (ImGui::IsAnyItemActive() || !ui.run || ui.gallery_focused) return;
   const auto plain = [](ImGuiKey key) { return ImGui::IsKeyPressed(key) && ImGui::GetIO().KeyMods == 0; };
   if (plain(ImGuiKey_Space)) toggle_play(ui);
   if (plain(ImGuiKey_LeftArrow)) go_to_step(ui, std::max<int64_t>(0, selection.step - 1));
@@ -166,7 +166,8 @@ void status_bar(Ui& ui) {
       right = "ready";
     }
     if (const auto* model = ui.studio.model())
-      right += "   |   " + model->name + ", CPU " + model->provenance.dtype;
+      right += "   |   " + model->name + (ui.studio.device().is_cpu() ? ", CPU " : ", GPU ") +
+               model->provenance.dtype;
     if (ui.memory_mib > 0) right += ", " + std::to_string(std::lround(ui.memory_mib)) + " MiB";
     const float right_width = ImGui::CalcTextSize(right.c_str()).x;
     const float space = ImGui::GetContentRegionAvail().x;
@@ -212,6 +213,7 @@ void frame(Ui& ui) {
   look(ui);
   play(ui);
   keys(ui);
+  ui.gallery_focused = false;  // unless it says so again in this frame
   menu(ui);
   status_bar(ui);
   // The panels that lie in front at first: a dock takes whichever appeared last.

@@ -4,12 +4,14 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "app/gui/image_area.h"
 #include "app/gui/studio/studio.h"
+#include "app/gui/studio/thumbnails.h"
 #include "app/gui/textures.h"
 #include "app/gui/theme.h"
 #include "app/gui/view_cache.h"
@@ -43,6 +45,7 @@ struct Ui {
   explicit Ui(studio::Studio& of) : studio(of) {}
 
   studio::Studio& studio;
+  std::function<void()> wake = {};  // from any thread: there is something new to draw
   Theme theme;
   Textures textures;
 
@@ -61,6 +64,11 @@ struct Ui {
 
   // Panels' own.
   std::string class_filter;
+  bool gallery_of_folder = false, gallery_focused = false;  // focused: the arrows are its own
+  std::string folder_path;                                  // as typed
+  std::unique_ptr<studio::Thumbnails> folder;               // of the gallery
+  int64_t folder_file = -1;                                 // chosen in it
+  uint64_t folder_version = 0;                              // grows with every folder
   CanvasMode canvas = CanvasMode::one;
   ImageView canvas_view, patch_view;
   float wipe = 0.5f;

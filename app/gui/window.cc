@@ -27,6 +27,23 @@ void render(GLFWwindow* window) {
   ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
 }
 
+bool is_modifier(ImGuiKey key) {
+  return (key & ImGuiMod_Mask_) || (key >= ImGuiKey_LeftCtrl && key <= ImGuiKey_RightSuper);
+}
+
+// How many of the events may be seen by one frame: a modifier that changes after a key was pressed belongs to the next,
+// or a frame that sees Ctrl down, Enter down, Ctrl up at once would know of Enter alone.
+int within_one_frame(const ImVector<ImGuiInputEvent>& events) {
+  bool pressed = false;
+  for (int i = 0; i < events.Size; ++i) {
+    if (events[i].Type != ImGuiInputEventType_Key) continue;
+    const bool modifier = is_modifier(events[i].Key.Key);
+    if (modifier && pressed) return i;
+    pressed = pressed || (!modifier && events[i].Key.Down);
+  }
+  return events.Size;
+}
+
 }  // namespace
 
 Window::Window(const WindowOptions& options) {
@@ -63,8 +80,7 @@ Window::Window(const WindowOptions& options) {
     static_cast<Window*>(glfwGetWindowUserPointer(window))->exposed_ = true;
   });
   glfwSetDropCallback(window_, [](GLFWwindow* window, int count, const char** paths) {
-    auto& dropped = static_cast<Window*>(glfwGetWindowUserPointer(window))->dropped_;
-    dropped.insert(dropped.end(), paths, paths + count);
+    static_cast<Window*>(glfwGetWindowUserPointer(window))->drop({paths, paths + count});
   });
 
   IMGUI_CHECKVERSION();
@@ -86,6 +102,7 @@ Window::~Window() {
 bool Window::closing() const { return glfwWindowShouldClose(window_); }
 void Window::close() { glfwSetWindowShouldClose(window_, GLFW_TRUE); }
 void Window::set_title(const std::string& title) { glfwSetWindowTitle(window_, title.c_str()); }
+void Window::resize(int width, int height) { glfwSetWindowSize(window_, width, height); }
 void Window::wake() { glfwPostEmptyEvent(); }
 
 double Window::monitor_scale() const {
@@ -106,10 +123,19 @@ bool Window::wait(double seconds) {
 
 std::vector<std::filesystem::path> Window::take_dropped() { return std::exchange(dropped_, {}); }
 
+void Window::drop(const std::vector<std::filesystem::path>& files) {
+  dropped_.insert(dropped_.end(), files.begin(), files.end());
+}
+
 void Window::begin_frame() {
   ImGui_ImplOpenGL3_NewFrame();
   ImGui_ImplGlfw_NewFrame();
+  auto& events = ImGui::GetCurrentContext()->InputEventsQueue;
+  const auto held = within_one_frame(events);
+  const ImVector<ImGuiInputEvent> all = events;
+  events.resize(held);
   ImGui::NewFrame();
+  for (int i = held; i < all.Size; ++i) events.push_back(all[i]);
 }
 
 void Window::end_frame() {

@@ -36,6 +36,7 @@ class Window {
   void close();
   double monitor_scale() const;  // 1, or 2 on a monitor of twice the dots per inch
   void set_title(const std::string& title);
+  void resize(int width, int height);  // pixels
 
   /// Waits for at most so many seconds, 0 or more. True: somebody pressed or moved something, or the window has to be drawn.
   bool wait(double seconds);
@@ -45,6 +46,9 @@ class Window {
 
   /// Files dropped on the window since the last call.
   std::vector<std::filesystem::path> take_dropped();
+
+  /// As if somebody had dropped them.
+  void drop(const std::vector<std::filesystem::path>& files);
 
   /// Between the two, Dear ImGui may be called.
   void begin_frame();

@@ -8,6 +8,7 @@
 #include "io/error.h"
 #include "io/png.h"
 #include "io/png/codec.h"
+#include "io/png/encode.h"
 
 namespace switchyard::io {
 namespace {
@@ -90,7 +91,7 @@ Chunk make_chunk(const std::string& keyword, const std::string& text) {
 
 }  // namespace
 
-void write_png(const std::filesystem::path& path, const at::Tensor& image, const TextEntries& text) {
+std::string encode_png(const at::Tensor& image, const TextEntries& text, const std::string& name) {
   if (!image.defined() || image.scalar_type() != at::kByte || image.dim() != 3 ||
       (image.size(2) != 1 && image.size(2) != 3))
     throw std::invalid_argument(
@@ -136,8 +137,12 @@ void write_png(const std::filesystem::path& path, const at::Tensor& image, const
     for (png_uint_32 y = 0; y < height; ++y) png_write_row(codec.png, data + y * row_bytes);
     png_write_end(codec.png, nullptr);
   });
-  if (!done) throw OutputError(path.string() + ": cannot be encoded as PNG: " + codec.message.text);
-  write_file(path, encoded);
+  if (!done) throw OutputError(name + ": cannot be encoded as PNG: " + codec.message.text);
+  return encoded;
+}
+
+void write_png(const std::filesystem::path& path, const at::Tensor& image, const TextEntries& text) {
+  write_file(path, encode_png(image, text, path.string()));
 }
 
 }  // namespace switchyard::io

@@ -164,6 +164,7 @@ void keys_page(Ui& ui) {
         {"Left, Right", "step before, step after"},
         {"Space", "play the steps"},
         {"Up, Down", "layer before, layer after"},
+        {"Arrows in the gallery", "browse; Enter: use the settings of a file"},
         {"Wheel, drag", "zoom and move an image; double click: fit"},
         {"Click in the patch map", "pin a patch and follow it"},
         {"Click in the atlas", "patch map of that expert"},

@@ -62,6 +62,7 @@ class Studio {
   void open(const std::filesystem::path& model, const std::filesystem::path& decoder = {});
   const OpenedModel* model() const { return model_ ? &*model_ : nullptr; }  // null: none yet
   bool opening() const { return opening_ > 0; }
+  at::Device device() const { return options_.device; }
 
   // Drawing. Both answer with the id of the new run, or nothing: see status().
   std::optional<int64_t> draw();

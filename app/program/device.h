@@ -1,4 +1,4 @@
-// Where a command computes: --device auto, cpu or cuda.
+// Where a program computes: --device auto, cpu or cuda.
 #pragma once
 
 #include <ATen/core/Tensor.h>

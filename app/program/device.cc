@@ -1,4 +1,4 @@
-#include "app/cli/device.h"
+#include "app/program/device.h"
 
 #include <ATen/Context.h>
 
