@@ -52,6 +52,7 @@ struct ImageFinished {
   int64_t image = 0;  // index in the request
   at::Tensor pixels;  // [H, W, C] uint8
   double seconds = 0;
+  at::Tensor latent = {};  // [C, h, w] fp32 on the CPU: what the model drew, of which `pixels` were made
 };
 
 /// Any of them may be empty, which costs nothing; none changes a pixel. They are called on the thread that

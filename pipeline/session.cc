@@ -175,6 +175,26 @@ std::optional<std::string> Session::doubt() {
   return probe_objective(*model_);
 }
 
+TimestepGate Session::timestep_gate() {
+  load();
+  return pipeline::timestep_gate(*model_);
+}
+
+StepRouting Session::routing_of(const at::Tensor& z, double t, const std::vector<int64_t>& labels,
+                                const dit::Stop& stop) {
+  const at::NoGradGuard no_grad;
+  load();
+  const auto images = z.size(0);
+  const BatchModel model(*model_, *replayed_, {}, labels, /*with_null_class=*/false);
+  const auto tape = dit::RoutingTape::allocate(config_, images, /*with_probabilities=*/false, model_->device());
+  model(z.to(model_->device()), t, {}, tape, stop);
+  const auto here = [](const at::Tensor& all) { return all.defined() ? all.to(at::kCPU, at::kFloat) : all; };
+  return {.images = images,
+          .t = t,
+          .tokens = {here(tape.tokens.gate_weights), {}},
+          .timesteps = {here(tape.timesteps.gate_weights), {}}};
+}
+
 const Provenance& Session::provenance() {
   if (hashes_.valid()) std::tie(provenance_.model_hash, provenance_.decoder_hash) = hashes_.get();
   return provenance_;
@@ -243,7 +263,9 @@ bool Session::draw(const Request& request, const Observer& observer) {
         });
         decoded_images = static_cast<double>(first + i + 1);
       }
-      if (!image || !observer.image_finished({first + i, to_pixels((*image)[0]), drawing.seconds()})) return false;
+      if (!image) return false;
+      const auto latent = on_cpu[i].to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+      if (!observer.image_finished({first + i, to_pixels((*image)[0]), drawing.seconds(), latent})) return false;
     }
   }
   return true;

@@ -19,6 +19,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "dit/transformer.h"
 #include "io/png.h"
@@ -27,6 +28,7 @@
 #include "pipeline/model_source.h"
 #include "pipeline/precision.h"
 #include "pipeline/request.h"
+#include "pipeline/timestep_gate.h"
 #include "vae/autoencoder.h"
 
 namespace switchyard::dit {
@@ -73,6 +75,14 @@ class Session {
   /// Where the model's answers to known images contradict the objective that was assumed for it: a sentence.
   /// Costs a few forwards; nothing where the file states its objective. May be asked from an observer.
   std::optional<std::string> doubt();
+
+  /// Of a model that routes timesteps: see pipeline/timestep_gate.h. Loads it.
+  TimestepGate timestep_gate();
+
+  /// What its routers do with noisy images, whatever drew them: z [N, C, h, w] fp32 as the model draws (latents, of a
+  /// model of latents), at t of its schedule, labels of N classes. On the CPU; probabilities are not asked for. Throws
+  /// dit::Stopped where `stop` said so.
+  StepRouting routing_of(const at::Tensor& z, double t, const std::vector<int64_t>& labels, const dit::Stop& stop = {});
 
   /// What its images say of their origin. The hashes of the files are taken beside the first steps: this waits
   /// for them.
