@@ -17,7 +17,8 @@ shot --demo docs/gui-demo.png --draw cube --seed 7 --steps 16 --size 1000x640 --
 shot --screenshot docs/gui.png --draw cube --seed 3 --layer 3 --mute 5 --size 1440x900
 for panel in "${panels[@]}"; do
   name=$(named "$panel")
-  shot --screenshot "docs/gui/$name.png" --draw torus --seed 7 --count 4 --layer 3 --step 12 --show "$panel" --size 1280x800
+  shot --screenshot "docs/gui/$name.png" --draw torus --seed 7 --steps 16 --layer 3 --step 10 \
+    --show "$panel" --size 1280x800
   for size in 1280x800 1920x1200 900x700; do
     for scale in 1 2; do
       shot --screenshot "out/screens/$name-$size-$scale.png" --draw torus --seed 7 --steps 8 --layer 3 --step 5 \
