@@ -5,7 +5,7 @@ SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup setup-gui configure configure-all build demo gui test test-asan test-tsan fuzz parity bench train format
+.PHONY: help setup setup-gui configure configure-all build demo gui gui-bench screenshots test test-asan test-tsan fuzz parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -30,6 +30,14 @@ demo: configure  ## draw a grid of images with the embedded model, and which exp
 gui: configure-all ## open the desktop app (MODEL=FILE: with that model)
 	@cmake --build build --target switchyard-gui
 	$(SWITCHYARD_GUI) $(MODEL)
+
+gui-bench: configure-all ## time the desktop app's frames, its idle window and what watching costs
+	@cmake --build build --target bench_gui
+	@xvfb-run -a -s "-screen 0 1280x800x24" build/bench/bench_gui
+
+screenshots: configure-all ## take the README's pictures of the desktop app, and of every panel at every size in out/screens
+	@cmake --build build --target switchyard-gui
+	@tools/screenshots.sh $(SWITCHYARD_GUI)
 
 test: build      ## build and run every test
 	@ctest --test-dir build --output-on-failure

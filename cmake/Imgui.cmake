@@ -40,5 +40,6 @@ list(TRANSFORM engine REPLACE "(.+)" "imgui_test_engine/\\1.cpp")
 switchyard_imgui(imgui_tested ${engine})
 set_target_properties(imgui_tested PROPERTIES EXCLUDE_FROM_ALL ON)  # built with the tests
 target_include_directories(imgui_tested SYSTEM PUBLIC ${imgui_sources}/imgui_test_engine)
+target_compile_options(imgui_tested PRIVATE -UNDEBUG)  # its assertions are part of the tests
 target_compile_definitions(imgui_tested PUBLIC IMGUI_ENABLE_TEST_ENGINE IMGUI_TEST_ENGINE_ENABLE_COROUTINE_STDTHREAD_IMPL=1
                            IMGUI_TEST_ENGINE_ENABLE_STD_FUNCTION=1)

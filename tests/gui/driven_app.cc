@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <utility>
 
 namespace switchyard::gui {
 
@@ -41,6 +42,7 @@ void DrivenApp::drive(const std::function<void(ImGuiTestContext*)>& script) {
     app_->window.wait(0);
     studio().poll();
     app_->draw();
+    if (std::exchange(pixels_wanted_, false)) pixels_ = app_->window.pixels();
     ImGuiTestEngine_PostSwap(engine_);
   }
   ImGuiTestEngineResultSummary summary;
@@ -53,6 +55,12 @@ void DrivenApp::until(ImGuiTestContext* ui, const std::function<bool()>& conditi
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!condition() && std::chrono::steady_clock::now() < end) ui->Yield();
   EXPECT_TRUE(condition()) << "still not after " << seconds << " s; status: " << studio().status().text;
+}
+
+at::Tensor DrivenApp::pixels(ImGuiTestContext* ui) {
+  pixels_wanted_ = true;
+  ui->Yield(2);
+  return pixels_;
 }
 
 void DrivenApp::draw(ImGuiTestContext* ui, int64_t steps) {

@@ -29,6 +29,9 @@ class DrivenApp : public testing::Test {
   /// In a script: draws by the button with so few steps, and waits for the image.
   void draw(ImGuiTestContext* ui, int64_t steps = 5);
 
+  /// In a script: what the window shows, see Window::pixels(). The script's thread has no OpenGL.
+  at::Tensor pixels(ImGuiTestContext* ui);
+
   studio::Studio& studio() { return app_->studio; }
   bool at_rest() const {
     return !app_->studio.opening() && !app_->studio.drawing() && app_->studio.waiting() == 0;
@@ -39,6 +42,8 @@ class DrivenApp : public testing::Test {
 
  private:
   ImGuiTestEngine* engine_ = nullptr;
+  bool pixels_wanted_ = false;
+  at::Tensor pixels_;
 };
 
 }  // namespace switchyard::gui

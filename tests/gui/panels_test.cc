@@ -251,6 +251,72 @@ TEST_F(DrivenApp, GallerySelectsAnImage) {
   });
 }
 
+TEST_F(DrivenApp, GalleryIsBrowsedByArrows) {
+  drive([&](ImGuiTestContext* ui) {
+    draw(ui);
+    draw(ui);
+    ASSERT_EQ(studio().selection.run, 2);
+    ui->WindowFocus("//Gallery");
+    ui->Yield(2);
+    const auto step = studio().selection.step;
+    ui->KeyPress(ImGuiKey_RightArrow);
+    ui->Yield(2);
+    EXPECT_EQ(studio().selection.run, 1) << "the one before";
+    ui->KeyPress(ImGuiKey_RightArrow);
+    ui->Yield(2);
+    EXPECT_EQ(studio().selection.run, 1) << "there is no other";
+    ui->KeyPress(ImGuiKey_LeftArrow);
+    ui->Yield(2);
+    EXPECT_EQ(studio().selection.run, 2);
+    EXPECT_EQ(studio().selection.step, step) << "the arrows are the gallery's here";
+  });
+}
+
+TEST_F(DrivenApp, GalleryGivesBackTheSettingsOfAnImage) {
+  drive([&](ImGuiTestContext* ui) {
+    studio().form.seed = 5;
+    draw(ui, 7);
+    studio().form.seed = 6, studio().form.settings.grid.steps = 3;
+    ui->WindowFocus("//Gallery");
+    ui->ItemClick("//Gallery/Use these settings");
+    ui->Yield(2);
+  });
+  EXPECT_EQ(studio().form.seed, 5u);
+  EXPECT_EQ(studio().form.settings.grid.steps, 7);
+}
+
+TEST_F(DrivenApp, GalleryShowsAFolder) {
+  drive([&](ImGuiTestContext* ui) {
+    for (const uint64_t seed : {5, 6}) {
+      studio().form.seed = seed;
+      draw(ui, 4);
+      ASSERT_TRUE(studio().save(studio().runs().back().id, folder_));
+    }
+    studio().form.seed = 9;
+    ui->WindowFocus("//Gallery");
+    ui->ItemClick("//Gallery/source/Folder");
+    ui->ItemInput("//Gallery/##folder");
+    ui->KeyCharsReplaceEnter(folder_.c_str());
+    until(
+        ui, [&] { return app_->ui.folder && app_->ui.folder->files().size() == 2; }, 5);
+    until(
+        ui, [&] { return app_->ui.folder->of(1).rgba.defined(); }, 5);
+    ui->SetRef(ui->WindowInfo("//Gallery/images").Window);
+    ui->ItemClick("$$1/file");
+    EXPECT_EQ(app_->ui.folder_file, 1);
+    ui->KeyPress(ImGuiKey_LeftArrow);
+    ui->Yield(2);
+    EXPECT_EQ(app_->ui.folder_file, 0);
+    ui->KeyPress(ImGuiKey_RightArrow);
+    ui->KeyPress(ImGuiKey_Enter);
+    ui->Yield(2);
+    ui->SetRef("");
+    ui->ItemClick("//What would change/Apply");
+    ui->Yield(2);
+  });
+  EXPECT_EQ(studio().form.seed, 5u) << "the older one";
+}
+
 TEST_F(DrivenApp, ThemeAndScaleChangeAtOnce) {
   drive([&](ImGuiTestContext* ui) {
     ui->ItemClick("//##MainMenuBar##MenuBar/View");

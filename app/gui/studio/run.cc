@@ -27,6 +27,7 @@ Run::Run(int64_t id_, pipeline::Request request_, const OpenedModel& opened)
       request(std::move(request_)),
       config(opened.config),
       model(opened.name),
+      gate(opened.gate),
       images(request.images.size()) {
   const sampler::Schedule schedule(config.schedule);
   for (const auto& step : pipeline::steps_of(config, request.settings))
@@ -44,6 +45,13 @@ at::Tensor Run::preview_at(int64_t image, int64_t step) const {
   for (int64_t s = std::min(step, steps() - 1); s >= 0; --s)
     if (previews[static_cast<size_t>(s)].defined()) return previews[static_cast<size_t>(s)];
   return {};
+}
+
+at::Tensor Run::final_prediction(int64_t image) const {
+  const auto& picture = images.at(static_cast<size_t>(image));
+  if (!picture.latent.defined()) return {};
+  if (picture.latent.size(0) == picture.pixels.size(2)) return picture.latent;
+  return preview_at(image, steps() - 1).permute({2, 0, 1}).to(at::kFloat) / 127.5 - 1;
 }
 
 at::Tensor Run::shown(int64_t image, int64_t step) const {
@@ -65,6 +73,8 @@ std::string Run::title() const {
 int64_t Run::bytes() const {
   int64_t sum = 0;
   for (const auto& image : images)
+    sum += image.latent.defined() ? static_cast<int64_t>(image.latent.nbytes()) : 0;
+  for (const auto& image : images)
     for (const auto& preview : image.previews) sum += preview.defined() ? preview.numel() : 0;
   for (const auto& record : records)
     for (const auto* tensor : {&record.experts, &record.gate_weights, &record.probabilities})
@@ -73,7 +83,10 @@ int64_t Run::bytes() const {
 }
 
 void Run::lighten() {
-  for (auto& image : images) image.previews.assign(image.previews.size(), at::Tensor());
+  for (auto& image : images) {
+    image.previews.assign(image.previews.size(), at::Tensor());
+    image.latent = at::Tensor();
+  }
   records.clear();
   message = "its routing and previews were let go, to leave room for later runs; draw it again to see them";
   ++version;
@@ -124,6 +137,7 @@ void Run::apply(const DecodingSeen& event) { proceed(event.done, event.seconds);
 void Run::apply(ImageDrawn& event) {
   auto& picture = images.at(static_cast<size_t>(event.image));
   picture.pixels = std::move(event.pixels);
+  picture.latent = std::move(event.latent);
   picture.text = std::move(event.text);
   proceed(progress, event.seconds);
 }

@@ -4,9 +4,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "app/gui/studio/studies.h"
 #include "app/gui/studio/worker.h"
 #include "dit/config.h"
 #include "io/png.h"
@@ -21,6 +23,7 @@ struct Run {
 
   struct Picture {
     at::Tensor pixels;     // [H, W, C] uint8; undefined until it is done
+    at::Tensor latent;     // [C, h, w] fp32: what the model drew, see pipeline::ImageFinished
     io::TextEntries text;  // of its PNG
     std::vector<at::Tensor>
         previews;  // per step, [h, w, C] uint8: the clean image as predicted there; undefined until
@@ -36,12 +39,15 @@ struct Run {
   int64_t id = 0;
   pipeline::Request request;
   dit::ModelConfig config;
-  std::string model;          // its name
+  std::string model;                                   // its name
+  std::shared_ptr<const pipeline::TimestepGate> gate;  // of a model that routes timesteps
   std::vector<double> times;  // noise fraction at which each step begins: 1 (noise) falling towards 0
   int64_t beside = -1;        // the run that this one was drawn again from, with other edits; -1: none
 
   std::vector<Picture> images;                   // as in the request
   std::vector<pipeline::RoutingRecord> records;  // of each router that the model has, the tokens' first
+
+  Studies studies;  // what was measured of it since
 
   Status status = Status::queued;
   std::string message;                   // why it failed, or what is missing; in plain words
@@ -55,6 +61,10 @@ struct Run {
 
   /// The record of a router, or null.
   const pipeline::RoutingRecord* record(pipeline::Router router) const;
+
+  /// The image in numbers, as steps predict it [C, h, w] fp32 in about [-1, 1]; of latents, in their colours. Undefined
+  /// while it is not finished, and where it was let go.
+  at::Tensor final_prediction(int64_t image) const;
 
   /// The latest preview at `step` or before it that was kept; undefined where there is none.
   at::Tensor preview_at(int64_t image, int64_t step) const;

@@ -111,14 +111,18 @@ std::optional<int64_t> Studio::draw() {
   return id;
 }
 
+std::string Studio::why_not_again(const Run* first) const {
+  if (first == nullptr) return "no run is selected";
+  if (opening()) return "a model is being opened";
+  if (!model_ || first->model != model_->name || !(first->config == model_->config))
+    return first->title() + " was drawn by another model";
+  return {};
+}
+
 std::optional<int64_t> Studio::draw_again(int64_t id) {
   const auto* first = run(id);
-  const bool drawable = first != nullptr && model_ && !opening() && first->model == model_->name &&
-                        first->config == model_->config;
-  if (!drawable) {
-    say(first == nullptr ? "Cannot draw again: no run is selected"
-                         : "Cannot draw again: " + first->title() + " was drawn by another model",
-        Status::Kind::error);
+  if (const auto why = why_not_again(first); !why.empty()) {
+    say("Cannot draw again: " + why, Status::Kind::error);
     return std::nullopt;
   }
   auto request = first->request;
@@ -261,6 +265,7 @@ void Studio::use_settings_of(int64_t id, int64_t image) {
 
 void Studio::forget(int64_t id) {
   worker_.cancel(id);
+  cancel_studies(id);
   std::erase_if(runs_, [&](const Run& run) { return run.id == id; });
   if (selection.run == id) selection.run = selection.other = -1;
   if (selection.other == id) selection.other = -1;

@@ -77,6 +77,18 @@ class Studio {
   /// switches the edit off, or on, in the same way.
   std::optional<int64_t> mute(int64_t layer, int64_t expert);
 
+  // What is measured of a run that is done, in the background; the answers are in Run::studies. Each says in status()
+  // why it cannot be. Drawing goes before: a study waits for what is queued, and is done in small parts.
+
+  /// Mutes every expert of a layer, or (-1) of every layer, on its own, on the run's own seeds; what is measured already
+  /// is not measured again.
+  void rank(int64_t run, pipeline::Router router, int64_t layer);
+  void stop_ranking(int64_t run);
+  void ask_what_if(int64_t run, const pipeline::WhatIfQuestion& question);
+  void ask_content_or_place(int64_t run, const MomentOf& moment);
+  void cancel_studies(int64_t run);
+  std::string why_not_study(int64_t run) const;  // empty: it can be measured
+
   // Runs, in the order of their coming; a reference is good until the run is forgotten.
   const std::list<Run>& runs() const { return runs_; }
   const Run* run(int64_t id) const;  // null: none
@@ -118,10 +130,15 @@ class Studio {
   void take(const DecodingSeen& event);
   void take(ImageDrawn& event);
   void take(const RunEnded& event);
+  void take(const StudyProceeded& event);
+  void take(StudyEnded& event);
 
   Run* find(int64_t id);
   void remember();
   void keep_within_memory();
+  std::string why_not_again(const Run* run) const;
+  void ask(StudyState& study, Worker::Ask ask);
+  void go_on_ranking(Run& run);
   void open(pipeline::SessionOptions options);
   std::optional<int64_t> start(const pipeline::Request& request, int64_t beside);
 
@@ -131,7 +148,7 @@ class Studio {
   std::list<Run> runs_;
   Remembered as_stored_;  // what the file holds
   Status status_;
-  int64_t next_run_ = 1;
+  int64_t next_run_ = 1, next_study_ = int64_t{1} << 40;  // one set to the worker
   int opening_ = 0;
   Worker worker_;  // last: it ends first
 };

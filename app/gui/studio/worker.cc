@@ -12,6 +12,7 @@ namespace {
 
 // Hashing a file of this size takes a moment; that of a larger one is waited for with its first image.
 constexpr int64_t kHashedAtOnce = int64_t{256} << 20;
+constexpr double kTellEvery = 0.1;  // seconds
 
 std::function<double()> stopwatch() {
   using Clock = std::chrono::steady_clock;
@@ -37,6 +38,14 @@ void Worker::open(pipeline::SessionOptions options) { add(std::move(options)); }
 
 void Worker::draw(int64_t run, pipeline::Request request) { add(Draw{run, std::move(request)}); }
 
+void Worker::study(int64_t study, Ask ask) { add(Study{study, std::move(ask)}); }
+
+int64_t Worker::id_of(const Job& job) {
+  if (const auto* draw = std::get_if<Draw>(&job)) return draw->run;
+  if (const auto* study = std::get_if<Study>(&job)) return study->study;
+  return -1;
+}
+
 void Worker::add(Job job) {
   {
     const std::lock_guard lock(mutex_);
@@ -45,19 +54,23 @@ void Worker::add(Job job) {
   job_came_.notify_one();
 }
 
-void Worker::cancel(int64_t run) {
-  std::vector<int64_t> dropped;
+void Worker::cancel(int64_t id) {
+  if (id < 0) return;
+  std::vector<Event> dropped;
   {
     const std::lock_guard lock(mutex_);
-    if (drawing_ == run) stop_ = true;
+    if (doing_ == id) stop_ = true;
     std::erase_if(jobs_, [&](const Job& job) {
-      const auto* draw = std::get_if<Draw>(&job);
-      const bool drop = draw != nullptr && draw->run == run;
-      if (drop) dropped.push_back(draw->run);
-      return drop;
+      if (id_of(job) != id) return false;
+      if (std::holds_alternative<Draw>(job)) {
+        dropped.push_back(RunEnded{id, RunEnded::How::cancelled, {}, 0});
+      } else {
+        dropped.push_back(StudyEnded{id, RunEnded::How::cancelled, {}, {}, 0});
+      }
+      return true;
     });
   }
-  for (const auto id : dropped) post(RunEnded{id, RunEnded::How::cancelled, {}, 0});
+  for (auto& event : dropped) post(std::move(event));
 }
 
 void Worker::cancel_all() {
@@ -66,7 +79,7 @@ void Worker::cancel_all() {
     const std::lock_guard lock(mutex_);
     for (const auto& job : jobs_)
       if (const auto* draw = std::get_if<Draw>(&job)) runs.push_back(draw->run);
-    if (drawing_ >= 0) runs.push_back(drawing_);
+    if (drawing_) runs.push_back(doing_);
   }
   for (const auto run : runs) cancel(run);
 }
@@ -91,13 +104,15 @@ void Worker::work() {
     std::optional<Job> job;
     {
       std::unique_lock lock(mutex_);
-      drawing_ = -1;
+      doing_ = -1;
+      drawing_ = false;
       job_came_.wait(lock, [this] { return closing_ || !jobs_.empty(); });
       if (closing_) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
       stop_ = false;
-      if (const auto* draw = std::get_if<Draw>(&*job)) drawing_ = draw->run;
+      doing_ = id_of(*job);
+      drawing_ = std::holds_alternative<Draw>(*job);
     }
     std::visit([this](auto& job_of_kind) { do_job(job_of_kind); }, *job);
   }
@@ -122,6 +137,8 @@ void Worker::do_job(pipeline::SessionOptions& options) {
     try {
       session->load();
       opened.doubt = session->doubt();
+      if (session->config().routes_timesteps())
+        opened.gate = std::make_shared<pipeline::TimestepGate>(session->timestep_gate());
       if (options.model.size() <= kHashedAtOnce) opened.provenance = session->provenance();
     } catch (...) {
       session.reset();
@@ -161,7 +178,8 @@ void Worker::do_job(Draw& draw) {
     observer.step_done = [&](const pipeline::StepDone& step) {
       std::vector<at::Tensor> previews;
       for (int64_t i = 0; i < step.images; ++i) previews.push_back(pipeline::to_pixels(step.preview[i]));
-      post(StepShown{run, step.first_image, step.step, step.steps, std::move(previews), seconds(), step.done});
+      post(
+          StepShown{run, step.first_image, step.step, step.steps, std::move(previews), seconds(), step.done});
       return true;
     };
     if (config.routes_tokens() || config.routes_timesteps()) {
@@ -176,10 +194,34 @@ void Worker::do_job(Draw& draw) {
     };
     observer.image_finished = [&](const pipeline::ImageFinished& image) {
       auto text = session_->text_of(request, static_cast<size_t>(image.image));
-      post(ImageDrawn{run, image.image, image.pixels, std::move(text), session_->provenance(), seconds()});
+      post(ImageDrawn{run, image.image, image.pixels, image.latent, std::move(text), session_->provenance(),
+                      seconds()});
       return true;
     };
     if (!session_->draw(request, observer)) ended.how = RunEnded::How::cancelled;
+  } catch (...) {
+    ended.how = RunEnded::How::failed;
+    ended.message = reason();
+  }
+  ended.seconds = seconds();
+  post(std::move(ended));
+}
+
+void Worker::do_job(Study& study) {
+  const auto seconds = stopwatch();
+  StudyEnded ended{study.study, RunEnded::How::done, {}, {}, 0};
+  double told = -1;
+  const StudyWatch watch{.stop = [this] { return stop_.load(std::memory_order_relaxed); },
+                         .progress =
+                             [&](double progress) {
+                               if (seconds() - told < kTellEvery) return;
+                               told = seconds();
+                               post(StudyProceeded{study.study, progress});
+                             }};
+  try {
+    if (!session_) throw std::runtime_error("no model is open");
+    ended.finding = study.ask(*session_, watch);
+    if (std::holds_alternative<std::monostate>(ended.finding)) ended.how = RunEnded::How::cancelled;
   } catch (...) {
     ended.how = RunEnded::How::failed;
     ended.message = reason();

@@ -22,8 +22,11 @@
 
 #include "dit/config.h"
 #include "io/png.h"
+#include "pipeline/content_or_place.h"
 #include "pipeline/events.h"
+#include "pipeline/muting.h"
 #include "pipeline/session.h"
+#include "pipeline/what_if.h"
 
 namespace switchyard::studio {
 
@@ -37,7 +40,8 @@ struct OpenedModel {
       provenance;  // its hash is empty until it is known: of large files, after the first image
   std::optional<std::string> doubt;  // see Session::doubt()
   int64_t image_size = 0, image_channels = 0;
-  double seconds = 0;  // that opening took
+  std::shared_ptr<const pipeline::TimestepGate> gate = {};  // of a model that routes timesteps
+  double seconds = 0;                                       // that opening took
 };
 
 struct OpenFailed {
@@ -63,6 +67,7 @@ struct DecodingSeen {
 struct ImageDrawn {
   int64_t run, image;
   at::Tensor pixels;     // [H, W, C] uint8
+  at::Tensor latent;     // [C, h, w] fp32, see pipeline::ImageFinished
   io::TextEntries text;  // of its PNG
   pipeline::Provenance provenance;
   double seconds;
@@ -74,8 +79,24 @@ struct RunEnded {
   std::string message;  // of a failure
   double seconds;
 };
+
+/// Something else that the open model is asked, in turn with the drawings; what it found.
+using Finding =
+    std::variant<std::monostate, pipeline::MutingEffect, pipeline::WhatIf, pipeline::ContentScore>;
+struct StudyProceeded {
+  int64_t study;
+  double progress;  // 0 .. 1
+};
+struct StudyEnded {
+  int64_t study;
+  RunEnded::How how;
+  Finding finding;
+  std::string message;  // of a failure
+  double seconds;
+};
+
 using Event = std::variant<OpenedModel, OpenFailed, RunBegan, StepShown, RoutingSeen, DecodingSeen,
-                           ImageDrawn, RunEnded>;
+                           ImageDrawn, RunEnded, StudyProceeded, StudyEnded>;
 
 class Worker {
  public:
@@ -93,8 +114,17 @@ class Worker {
   /// Draws with the model that is open then. Posts RunBegan, what happens, and RunEnded.
   void draw(int64_t run, pipeline::Request request);
 
-  /// Cancels a run that waits or is being drawn, or all of them; RunEnded follows.
-  void cancel(int64_t run);
+  /// Asks the model that is open then; `ask` answers monostate where `stop` said so. Posts StudyProceeded, at most ten
+  /// times a second, and StudyEnded. Ids of studies and runs are one set.
+  struct StudyWatch {
+    std::function<bool()> stop;
+    std::function<void(double)> progress;
+  };
+  using Ask = std::function<Finding(pipeline::Session&, const StudyWatch&)>;
+  void study(int64_t study, Ask ask);
+
+  /// Cancels a run or study that waits or is being done, or all runs; RunEnded or StudyEnded follows.
+  void cancel(int64_t id);
   void cancel_all();
 
   /// The events since the last call, in their order.
@@ -105,12 +135,18 @@ class Worker {
     int64_t run;
     pipeline::Request request;
   };
-  using Job = std::variant<pipeline::SessionOptions, Draw>;
+  struct Study {
+    int64_t study;
+    Ask ask;
+  };
+  using Job = std::variant<pipeline::SessionOptions, Draw, Study>;
 
   void add(Job job);
   void work();
   void do_job(pipeline::SessionOptions& options);
   void do_job(Draw& draw);
+  void do_job(Study& study);
+  static int64_t id_of(const Job& job);  // -1: has none
   void reopen();
   void post(Event event);
 
@@ -122,7 +158,8 @@ class Worker {
   std::condition_variable job_came_;
   std::deque<Job> jobs_;
   std::vector<Event> events_;
-  int64_t drawing_ = -1;
+  int64_t doing_ = -1;    // the id of the job that is being done
+  bool drawing_ = false;  // it is a run
   bool closing_ = false;
 
   std::atomic<bool> stop_ = false;  // looked at in every block of the model
