@@ -7,7 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=$1
-panels=(Generate Surgery Queue Canvas Gallery "Patch map" "Timestep map" Atlas Flow)
+panels=(Generate Surgery Queue Canvas Gallery "Patch map" "Timestep map" Atlas Flow Rank
+        "Patches of an expert" "What if" "Content or place")
 
 shot() { xvfb-run -a -s "-screen 0 2560x1600x24" "$program" --device cpu "$@"; }
 named() { tr 'A-Z ' 'a-z-' <<< "$1"; }

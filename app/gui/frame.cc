@@ -228,6 +228,10 @@ void frame(Ui& ui) {
   panel(ui, kTimestepMap, timestep_map_panel);
   panel(ui, kAtlas, atlas_panel);
   panel(ui, kFlow, flow_panel);
+  panel(ui, kRank, rank_panel);
+  panel(ui, kPatches, patches_panel);
+  panel(ui, kWhatIf, what_if_panel);
+  panel(ui, kContent, content_panel);
   // One a frame, the canvas last: a dock looks at where the focus is.
   if (ui.frames_to_front > 0) {
     constexpr const char* kFront[] = {kCanvas, kTimestepMap, kGenerate};

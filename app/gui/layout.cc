@@ -29,10 +29,10 @@ void lay_out(ImGuiID space, ImVec2 size) {
   ImGui::DockBuilderDockWindow(kGenerate, left);
   ImGui::DockBuilderDockWindow(kSurgery, left);
   ImGui::DockBuilderDockWindow(kQueue, left_low);
-  ImGui::DockBuilderDockWindow(kCanvas, middle);
-  ImGui::DockBuilderDockWindow(kGallery, middle);
+  for (const char* panel : {kCanvas, kGallery, kPatches, kRank}) ImGui::DockBuilderDockWindow(panel, middle);
   ImGui::DockBuilderDockWindow(kPatchMap, right);
-  for (const char* panel : {kTimestepMap, kAtlas, kFlow}) ImGui::DockBuilderDockWindow(panel, right_low);
+  for (const char* panel : {kTimestepMap, kAtlas, kFlow, kWhatIf, kContent})
+    ImGui::DockBuilderDockWindow(panel, right_low);
   ImGui::DockBuilderFinish(space);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/gui/image_area.h"
+#include "app/gui/studio/album.h"
 #include "app/gui/studio/studio.h"
 #include "app/gui/studio/thumbnails.h"
 #include "app/gui/textures.h"
@@ -73,11 +74,16 @@ struct Ui {
   ImageView canvas_view, patch_view;
   float wipe = 0.5f;
   PatchShows patch_shows = PatchShows::expert;
-  int flow_to_step = 0;               // 0: to the next layer, 1: to the next step
+  int gate_shows = 0;               // of the timestep map, 0: the run, 1: the gate of a block, 2: of all
+  int flow_to_step = 0;             // 0: to the next layer, 1: to the next step
+  int rank_layer = 0, rank_by = 0;  // 0: of all layers, 1: of this; 0: by pixels, 1: by choices
+  int content_shows = 0;            // 0: shifted, 1: mirrored
+  bool patches_predicted = false, patches_around = true;
   std::optional<size_t> edit, brush;  // which edit is open, and painted
   int brush_size = 1;
   ViewCache<PatchView> patches;
-  ViewCache<MatrixView> path, timesteps, flow, pixels;
+  ViewCache<MatrixView> path, timesteps, gate, flow, pixels, rank, content;
+  studio::Album album;
   ViewCache<AtlasView> atlas;
   double frame_ms = 0, steps_per_second = 0, memory_mib = 0;
   std::chrono::steady_clock::time_point memory_read = {};
@@ -92,16 +98,23 @@ void toggle_play(Ui& ui);
 // The panels, by the names that they have on the screen.
 inline constexpr const char *kGenerate = "Generate", *kQueue = "Queue", *kCanvas = "Canvas",
                             *kGallery = "Gallery", *kPatchMap = "Patch map", *kTimestepMap = "Timestep map",
-                            *kAtlas = "Atlas", *kFlow = "Flow", *kSurgery = "Surgery";
+                            *kAtlas = "Atlas", *kFlow = "Flow", *kSurgery = "Surgery", *kRank = "Rank",
+                            *kPatches = "Patches of an expert", *kWhatIf = "What if",
+                            *kContent = "Content or place";
 void generate_panel(Ui& ui);
 void queue_panel(Ui& ui);
 void canvas_panel(Ui& ui);
 void gallery_panel(Ui& ui);
 void patch_map_panel(Ui& ui);
 void timestep_map_panel(Ui& ui);
+void gate_map(Ui& ui, bool all_blocks);  // a part of the timestep map
 void atlas_panel(Ui& ui);
 void flow_panel(Ui& ui);
 void surgery_panel(Ui& ui);
+void rank_panel(Ui& ui);
+void patches_panel(Ui& ui);
+void what_if_panel(Ui& ui);
+void content_panel(Ui& ui);
 void dialogs(Ui& ui);
 
 }  // namespace switchyard::gui

@@ -1,4 +1,4 @@
-// Timestep map: experts x steps of a layer.
+// Timestep map: experts x steps of a layer; of models that route timesteps, the gate over all of them too.
 #include <ATen/ATen.h>
 #include <imgui.h>
 
@@ -9,6 +9,16 @@ namespace switchyard::gui {
 void timestep_map_panel(Ui& ui) {
   if (no_routing(ui)) return;
   auto& selection = ui.studio.selection;
+  if (ui.run->gate) {
+    choice(ui, "gate", ui.gate_shows, {"This run", "Gate", "Gate, all blocks"},
+           {"Who worked at the steps of this run",
+            "What the gate of the block thinks at every timestep, and the prior's windows",
+            "The same of every block, one below the other"});
+    if (ui.gate_shows > 0) {
+      layer_slider(ui, ImGui::GetContentRegionAvail().x * 0.6f);
+      return gate_map(ui, ui.gate_shows == 2);
+    }
+  }
   const float third = (ImGui::GetContentRegionAvail().x - 2 * ImGui::GetStyle().ItemSpacing.x) / 3;
   layer_slider(ui, third);
   ImGui::SameLine();
