@@ -26,8 +26,8 @@ if ((${#missing[@]})); then
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# Dear ImGui with docking, ImPlot and the Test Engine, as one pinned source distribution (52 MB) carries them: Debian's
-# has no docking.
+# Dear ImGui with docking and its Test Engine, as one pinned source distribution (52 MB) carries them: Debian's has no
+# docking.
 if [[ ${1:-} == gui ]] && ! cmp -s tools/requirements-imgui.txt .imgui/requirements.txt; then
   echo "Fetching the sources of Dear ImGui into .imgui"
   work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
@@ -36,8 +36,8 @@ if [[ ${1:-} == gui ]] && ! cmp -s tools/requirements-imgui.txt .imgui/requireme
     --dest "$work" -r tools/requirements-imgui.txt
   rm -rf .imgui && mkdir .imgui
   tar -xzf "$work"/imgui_bundle-*.tar.gz -C "$work" --strip-components=2 --wildcards '*/external/imgui/imgui' \
-    '*/external/implot/implot' '*/external/imgui_test_engine/imgui_test_engine'
-  mv "$work"/imgui/imgui "$work"/implot/implot "$work"/imgui_test_engine/imgui_test_engine/imgui_test_engine .imgui/
+    '*/external/imgui_test_engine/imgui_test_engine'
+  mv "$work"/imgui/imgui "$work"/imgui_test_engine/imgui_test_engine/imgui_test_engine .imgui/
   cp tools/requirements-imgui.txt .imgui/requirements.txt
 fi
 
