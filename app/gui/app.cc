@@ -13,8 +13,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-// Of frames that nobody asked for but the drawing: watching costs it a few percent at this rate with software OpenGL.
-constexpr double kBusyInterval = 0.1;
+// Between frames that nobody asked for but the drawing: so many times as long as one takes, at least a tenth of a second.
+// With software OpenGL a frame takes 40 ms of the processors that draw, and the rate of frames gives way.
+constexpr double kBusyInterval = 0.1, kBusyFrames = 24;
 constexpr double kMovingInterval = 0.04;
 constexpr double kIdleInterval = 1, kBlinkInterval = 0.4;
 
@@ -45,9 +46,11 @@ void App::apply_look() {
   apply_theme(ui.theme, wanted.theme, scale);
 }
 
+double App::busy_interval() const { return std::max(kBusyInterval, kBusyFrames * ui.frame_ms * 1e-3); }
+
 double App::waiting_time() const {
   if (owed_ > 0) return 0;
-  if (changed_) return std::max(0.001, kBusyInterval - Seconds(Clock::now() - drawn_).count());
+  if (changed_) return std::max(0.001, busy_interval() - Seconds(Clock::now() - drawn_).count());
   if (ui.wants_frames) return std::max(0.001, kMovingInterval - Seconds(Clock::now() - drawn_).count());
   return ImGui::GetIO().WantTextInput ? kBlinkInterval : kIdleInterval;
 }
@@ -60,7 +63,7 @@ bool App::turn() {
   const double since = Seconds(Clock::now() - drawn_).count();
   const bool moving = ui.wants_frames && since >= kMovingInterval;
   const bool blinking = ImGui::GetIO().WantTextInput && since >= kBlinkInterval;
-  if ((changed_ && since >= kBusyInterval) || moving || blinking) owed_ = std::max(owed_, 1);
+  if ((changed_ && since >= busy_interval()) || moving || blinking) owed_ = std::max(owed_, 1);
   if (owed_ == 0) return false;
   --owed_;
   draw();

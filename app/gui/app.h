@@ -28,7 +28,7 @@ class App {
   Ui ui;
 
   /// One turn of the loop: waits for something to happen, and draws a frame where something did. True: it drew. While
-  /// images are drawn, what they bring is shown ten times a second; what a person does, at once.
+  /// images are drawn, what they bring is shown up to ten times a second; what a person does, at once.
   bool turn();
 
   /// Draws a frame now.
@@ -36,6 +36,7 @@ class App {
 
  private:
   void apply_look();
+  double busy_interval() const;
   double waiting_time() const;
 
   const std::filesystem::path layout_;

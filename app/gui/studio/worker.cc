@@ -1,5 +1,7 @@
 #include "app/gui/studio/worker.h"
 
+#include <sys/resource.h>
+
 #include <ATen/ATen.h>
 
 #include <chrono>
@@ -100,6 +102,8 @@ void Worker::post(Event event) {
 }
 
 void Worker::work() {
+  // Of this thread and those that it starts to compute with: the window goes before them. As it is where that fails.
+  ::setpriority(PRIO_PROCESS, 0, 5);
   while (true) {
     std::optional<Job> job;
     {
