@@ -115,8 +115,8 @@ class Batch {
     if (cancelled_) return false;
     if (!d_.observer.step_done) return true;
     const auto preview = d_.observer.previews ? d_.preview(info.x_hat) : at::Tensor();
-    const double part = static_cast<double>(info.index + 1) / info.steps;
-    const double done = d_.done(static_cast<double>(first_) + part * static_cast<double>(count_));
+    const auto before = static_cast<double>(first_), part = static_cast<double>(info.index + 1) / info.steps;
+    const double done = d_.done(before + part * static_cast<double>(count_), before);
     return d_.observer.step_done({first_, count_, info.index, info.steps, info.t, preview, d_.seconds(), done});
   }
 

@@ -25,7 +25,7 @@ struct Drawing {
   std::vector<double> times;                                            // at which a model on the CPU will be asked
   std::function<at::Tensor(const at::Tensor& x_hat)> preview;           // of predicted clean images or latents
   std::function<double()> seconds;                                      // since the beginning
-  std::function<double(double images)> done;  // share of the work when so many images are through all steps
+  std::function<double(double stepped, double decoded)> done;  // share of the work, see Work in session.cc
 };
 
 /// The images first .. first + batch_size - 1 of the request (or to its end): [n, C, H, W] fp32 on the model's

@@ -47,13 +47,12 @@ class Work {
        int64_t images)
       : images_(static_cast<double>(images)) {
     if (!decoder) return;
-    const int64_t side = config.input_size, tokens = (side / config.patch_size) * (side / config.patch_size);
     const double halves = settings.guidance.scale == 1 ? 1 : 2;
-    const double forward = 2.0 * static_cast<double>(dit::count_parameters(config).activated * tokens);
+    const double forward = 2.0 * static_cast<double>(dit::count_parameters(config).activated * config.tokens());
     const double evaluations =
         static_cast<double>(sampler::evaluation_times(settings.solver, problem_of(config, settings)).size());
     const double steps = evaluations * halves * forward;
-    decoding_ = vae::plan_decode(*decoder, 1, side, side, at::kFloat, 0).flop;
+    decoding_ = vae::plan_decode(*decoder, 1, config.input_size, config.input_size, at::kFloat, 0).flop;
     decoding_ /= decoding_ + steps;
   }
 
@@ -234,7 +233,6 @@ bool Session::draw(const Request& request, const Observer& observer) {
   const auto start = Clock::now();
   const auto images = static_cast<int64_t>(request.images.size());
   const Work work(config_, decoder_config_, request.settings, images);
-  double decoded_images = 0;
   CompiledRecipe recipe(request.recipe, config_, model_->device());
   const Drawing drawing{
       .model = *model_,
@@ -250,7 +248,7 @@ bool Session::draw(const Request& request, const Observer& observer) {
             return (*preview_)(x_hat);
           },
       .seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); },
-      .done = [&](double stepped) { return work.done(stepped, decoded_images); }};
+      .done = [&](double stepped, double decoded) { return work.done(stepped, decoded); }};
   for (int64_t first = 0; first < images; first += request.batch_size) {
     const auto result = draw_batch(drawing, first);
     if (!result) return false;
@@ -261,7 +259,6 @@ bool Session::draw(const Request& request, const Observer& observer) {
         image = decoded(*image, first + i, request, observer, [&](double part) {
           return work.done(static_cast<double>(first + on_cpu.size(0)), static_cast<double>(first + i) + part);
         });
-        decoded_images = static_cast<double>(first + i + 1);
       }
       if (!image) return false;
       const auto latent = on_cpu[i].to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);

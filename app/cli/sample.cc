@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
-#include <utility>
 
 #include "app/cli/commands.h"
 #include "app/cli/idle_options.h"
@@ -34,12 +33,11 @@ void draw(pipeline::Session& session, const pipeline::Request& request, SampleOu
   };
   pipeline::Observer observer;
   observer.stop = interrupted;
-  bool first_step = true;
   observer.step_done = [&](const pipeline::StepDone& step) {
     const bool go_on = show(step.done, step.first_image + step.images,
                             "step " + std::to_string(step.step + 1) + "/" + std::to_string(step.steps));
     // Not before: it costs as much as two steps.
-    if (std::exchange(first_step, false) && go_on) {
+    if (step.first_image == 0 && step.step == 0 && go_on) {
       if (const auto doubt = session.doubt()) progress.warn("warning: " + *doubt);
     }
     return go_on;
