@@ -80,6 +80,15 @@ void AtomicFile::commit() {
   if (!sync_folder(folder_of(target_))) fail("is written, but its folder cannot be flushed", errno);
 }
 
+void replace_by(const fs::path& written, const fs::path& target) {
+  const int descriptor = ::open(written.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool flushed = descriptor >= 0 && ::fsync(descriptor) == 0;
+  const bool done = flushed && std::rename(written.c_str(), target.c_str()) == 0 && sync_folder(folder_of(target));
+  const int error = errno;
+  if (descriptor >= 0) ::close(descriptor);
+  if (!done) throw OutputError(target.string() + ": cannot be put in place: " + std::strerror(error));
+}
+
 bool is_temporary(const fs::path& file) {
   const auto name = file.filename().string();
   return name.starts_with(kTemporaryPrefix) && name.ends_with(kTemporarySuffix);

@@ -28,6 +28,9 @@ class AtomicFile {
   int descriptor_ = -1;  // -1 once committed or failed to commit
 };
 
+// Puts a whole file that somebody else wrote into the same folder in the target's place, flushed. Throws OutputError.
+void replace_by(const std::filesystem::path& written, const std::filesystem::path& target);
+
 // Whether a file is such a temporary, left behind by a process that was killed.
 bool is_temporary(const std::filesystem::path& file);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <c10/core/ScalarType.h>
+#include <c10/util/ArrayRef.h>
 #include <zip.h>
 
 #include <array>
@@ -37,6 +38,11 @@ struct SourceCloser {
 };
 using Archive = std::unique_ptr<zip_t, ArchiveCloser>;
 using Source = std::unique_ptr<zip_source_t, SourceCloser>;
+
+inline constexpr zip_uint16_t kFixedDate = 1 << 5 | 1;  // 1 January 1980, the first day that zip knows
+
+// The .npy header: a Python dictionary, padded with spaces so that the data starts at a multiple of 64.
+std::string npy_header(c10::IntArrayRef shape, std::string_view descr);
 
 inline std::string reason(zip_error_t* error) { return zip_error_strerror(error); }
 

@@ -9,18 +9,12 @@
 #include "io/npz/format.h"
 
 namespace switchyard::io {
-namespace {
 
-using namespace npz_format;
-
-constexpr zip_uint16_t kFixedDate = 1 << 5 | 1;  // 1 January 1980, the first day that zip knows
-
-// The .npy header: a Python dictionary, padded with spaces so that the data starts at a multiple of 64.
-std::string npy_header(const at::Tensor& array, std::string_view descr) {
+std::string npz_format::npy_header(c10::IntArrayRef shape, std::string_view descr) {
   std::ostringstream header;
   header << "{'descr': '" << descr << "', 'fortran_order': False, 'shape': (";
-  for (std::int64_t i = 0; i < array.dim(); ++i) header << array.size(i) << (i + 1 < array.dim() ? ", " : "");
-  header << (array.dim() == 1 ? ",), }" : "), }");
+  for (std::size_t i = 0; i < shape.size(); ++i) header << shape[i] << (i + 1 < shape.size() ? ", " : "");
+  header << (shape.size() == 1 ? ",), }" : "), }");
   std::string text = header.str();
   text.append(63 - (kPrefix + text.size()) % 64, ' ');
   text.push_back('\n');
@@ -29,6 +23,10 @@ std::string npy_header(const at::Tensor& array, std::string_view descr) {
   prefix.push_back(static_cast<char>(text.size() >> 8));
   return prefix + text;
 }
+
+namespace {
+
+using namespace npz_format;
 
 std::string npy_file(const std::string& name, const at::Tensor& array) {
   const auto refuse = [&](const std::string& why) {
@@ -43,7 +41,7 @@ std::string npy_file(const std::string& name, const at::Tensor& array) {
   const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
                                   [&](const auto& d) { return d.second == data.scalar_type(); });
   if (known == kDtypes.end()) refuse(std::string("unsupported dtype ") + c10::toString(data.scalar_type()));
-  std::string file = npy_header(data, known->first);
+  std::string file = npy_header(data.sizes(), known->first);
   if (data.nbytes() > 0) file.append(static_cast<const char*>(data.const_data_ptr()), data.nbytes());
   return file;
 }

@@ -55,6 +55,41 @@ TEST_F(NpzTest, StridedArraysAreWrittenRowMajor) {
   expect_same(read_npz(file("a.npz")).at("w"), array, "w");
 }
 
+TEST_F(NpzTest, RowsMakeTheArraysThatTheyAreOf) {
+  for (const at::ScalarType dtype : kDtypes) {
+    const auto images = counting({31, 3, 5}, dtype), labels = counting({33}, dtype);
+    std::int64_t told = 0;
+    EXPECT_TRUE(write_npz_by_rows(file("a.npz"),
+                                  {{"images", dtype, {31, 3, 5}, [&](std::int64_t i) { return images[i]; }},
+                                   {"labels", dtype, {33}, [&](std::int64_t i) { return labels[i]; }}},
+                                  [&](const std::string&, std::int64_t) { return ++told > 0; }));
+    EXPECT_EQ(told, 31 + 33);
+    const auto found = read_npz(file("a.npz"));
+    ASSERT_EQ(found.size(), 2u);
+    expect_same(found.at("images"), images, "images");
+    expect_same(found.at("labels"), labels, "labels");
+  }
+}
+
+TEST_F(NpzTest, RowsThatFailLeaveTheFileThatWasThere) {
+  put("a.npz", "before");
+  const auto write = [&](const std::function<at::Tensor(std::int64_t)>& row, std::int64_t most = 100) {
+    return write_npz_by_rows(file("a.npz"), {{"w", at::kByte, {9, 4}, row}},
+                             [&](const std::string&, std::int64_t rows) { return rows < most; });
+  };
+  EXPECT_THROW(write([](std::int64_t i) -> at::Tensor {
+                 if (i == 5) throw InputError("image 5");
+                 return at::zeros({4}, at::kByte);
+               }),
+               InputError);
+  EXPECT_THROW(write([](std::int64_t) { return at::zeros({5}, at::kByte); }), std::invalid_argument);
+  EXPECT_THROW(write([](std::int64_t) { return at::zeros({4}); }), std::invalid_argument);
+  EXPECT_FALSE(write([](std::int64_t) { return at::zeros({4}, at::kByte); }, 3));
+  EXPECT_EQ(bytes_of("a.npz"), "before");
+  EXPECT_EQ(names().size(), 1u) << "no temporary file is left";
+  EXPECT_THROW(write_npz_by_rows(file("none/a.npz"), {{"w", at::kByte, {1}, {}}}), OutputError);
+}
+
 TEST_F(NpzTest, LargeArraysAreDeflated) {
   const at::Tensor array = counting({1000, 1001}, at::kInt);
   write_npz(file("a.npz"), {{"w", array}});

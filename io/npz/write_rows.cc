@@ -1,0 +1,174 @@
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+#include <vector>
+
+#include "io/atomic_file.h"
+#include "io/error.h"
+#include "io/npz.h"
+#include "io/npz/format.h"
+
+namespace switchyard::io {
+namespace fs = std::filesystem;
+namespace {
+
+using namespace npz_format;
+
+// An array as libzip reads it: the header, then row after row.
+class Rows {
+ public:
+  Rows(const RowsOfArray& array, const std::function<bool(const std::string&, std::int64_t)>& progress)
+      : array_(array), progress_(progress) {
+    const auto known =
+        std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& d) { return d.second == array.dtype; });
+    if (known == kDtypes.end() || array.shape.empty() || array.shape.front() < 1)
+      throw std::invalid_argument("write_npz_by_rows: array \"" + array.name +
+                                  "\": unsupported dtype, or no rows");
+    header_ = npy_header(array.shape, known->first);
+    size_ = static_cast<zip_uint64_t>(c10::elementSize(array.dtype));
+    for (const auto side : array.shape) size_ *= static_cast<zip_uint64_t>(side);
+    size_ += header_.size();
+  }
+
+  std::exception_ptr failure;
+  bool cancelled = false;
+
+  static zip_int64_t call(void* self, void* data, zip_uint64_t size, zip_source_cmd_t command) {
+    auto& rows = *static_cast<Rows*>(self);
+    switch (command) {
+      case ZIP_SOURCE_OPEN:
+        rows.pending_ = rows.header_;
+        rows.begin_ = rows.next_ = 0;
+        return 0;
+      case ZIP_SOURCE_READ:
+        return rows.read(static_cast<char*>(data), size);
+      case ZIP_SOURCE_STAT: {
+        auto& stat = *static_cast<zip_stat_t*>(data);
+        zip_stat_init(&stat);
+        stat.size = rows.size_;
+        stat.valid = ZIP_STAT_SIZE;
+        return sizeof stat;
+      }
+      case ZIP_SOURCE_ERROR:
+        return zip_error_to_data(&rows.error_, data, size);
+      case ZIP_SOURCE_SUPPORTS:
+        return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE,
+                                              ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_FREE, -1);
+      default:
+        return 0;  // CLOSE, FREE
+    }
+  }
+
+ private:
+  zip_int64_t read(char* out, zip_uint64_t size) {
+    try {
+      zip_uint64_t done = 0;
+      while (done < size && (begin_ < pending_.size() || next_ < array_.shape.front())) {
+        if (begin_ == pending_.size() && !take_row()) return stop();
+        const auto part = std::min<zip_uint64_t>(size - done, pending_.size() - begin_);
+        std::memcpy(out + done, pending_.data() + begin_, part);
+        begin_ += part;
+        done += part;
+      }
+      return static_cast<zip_int64_t>(done);
+    } catch (...) {
+      failure = std::current_exception();
+      return stop();
+    }
+  }
+
+  bool take_row() {
+    if (progress_ && !progress_(array_.name, next_)) {
+      cancelled = true;
+      return false;
+    }
+    const auto row = array_.row(next_++).contiguous();
+    if (row.scalar_type() != array_.dtype || row.sizes() != c10::IntArrayRef(array_.shape).slice(1))
+      throw std::invalid_argument("write_npz_by_rows: array \"" + array_.name +
+                                  "\": a row of another shape or dtype");
+    pending_.assign(static_cast<const char*>(row.const_data_ptr()), row.nbytes());
+    begin_ = 0;
+    return true;
+  }
+
+  zip_int64_t stop() {
+    zip_error_set(&error_, ZIP_ER_CANCELLED, 0);
+    return -1;
+  }
+
+  const RowsOfArray& array_;
+  const std::function<bool(const std::string&, std::int64_t)>& progress_;
+  std::string header_, pending_;  // pending: of which libzip took the first `begin_` bytes
+  std::size_t begin_ = 0;
+  std::int64_t next_ = 0;
+  zip_uint64_t size_ = 0;
+  zip_error_t error_{};
+};
+
+// libzip writes beside the file that it is told, under that name and six letters more.
+void remove_leftovers(const fs::path& written) {
+  std::error_code ignored;
+  const auto folder = written.has_parent_path() ? written.parent_path() : fs::path(".");
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().filename().string().starts_with(written.filename().string()))
+      fs::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace
+
+bool write_npz_by_rows(const fs::path& path, const std::vector<RowsOfArray>& arrays,
+                       const std::function<bool(const std::string&, std::int64_t)>& progress) {
+  std::vector<Rows> rows;
+  for (const auto& array : arrays) rows.emplace_back(array, progress);
+
+  const auto written = path.parent_path() / (".switchyard-" + path.filename().string() + ".tmp");
+  remove_leftovers(written);
+  int code = 0;
+  Archive archive(zip_open(written.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
+  const auto refuse = [&](const std::string& why) {
+    remove_leftovers(written);
+    throw OutputError(path.string() + ": cannot be written: " + why);
+  };
+  if (!archive) {
+    zip_error_t error;
+    zip_error_init_with_code(&error, code);
+    refuse(reason(&error));
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Source source(zip_source_function(archive.get(), Rows::call, &rows[i]));
+    if (!source) refuse(reason(zip_get_error(archive.get())));
+    const auto name = arrays[i].name + std::string(kSuffix);
+    const zip_int64_t index = zip_file_add(archive.get(), name.c_str(), source.get(), ZIP_FL_ENC_UTF_8);
+    if (index < 0) refuse(reason(zip_get_error(archive.get())));
+    static_cast<void>(source.release());  // the archive's now
+    if (zip_set_file_compression(archive.get(), static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0) != 0 ||
+        zip_file_set_dostime(archive.get(), static_cast<zip_uint64_t>(index), 0, kFixedDate, 0) != 0)
+      refuse(reason(zip_get_error(archive.get())));
+  }
+  if (zip_close(archive.get()) == 0) {
+    static_cast<void>(archive.release());
+    replace_by(written, path);
+    return true;
+  }
+  const auto why = reason(zip_get_error(archive.get()));
+  archive.reset();
+  for (const auto& array : rows) {
+    if (array.failure) {
+      remove_leftovers(written);
+      std::rethrow_exception(array.failure);
+    }
+    if (array.cancelled) {
+      remove_leftovers(written);
+      return false;
+    }
+  }
+  refuse(why);
+  return false;
+}
+
+}  // namespace switchyard::io
