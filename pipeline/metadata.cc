@@ -123,6 +123,7 @@ class Fields {
 bool is_required(int64_t version, const Field& field) {
   constexpr std::array<std::string_view, 6> kFirst = {"solver",         "steps",          "shift",
                                                       "guidance.scale", "guidance.t_low", "guidance.t_high"};
+  if (std::string_view(field.name) == "quantization") return false;  // younger than version 3
   return version == 1   ? std::ranges::find(kFirst, field.name) != kFirst.end()
          : version == 2 ? true
                         : field.idle == nullptr;
@@ -130,13 +131,8 @@ bool is_required(int64_t version, const Field& field) {
 
 }  // namespace
 
-io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
-                           const Image& image, const RoutingRecipe& recipe) {
-  const auto name = class_name(config, image.label);
-  auto kept = settings;
-  drop_idle(config, kept);
+nlohmann::ordered_json origin_json(const Provenance& model) {
   Json json = {
-      {"version", kVersion},
       {"model",
        {{"name", model.model_name},
         {"hash", model.model_hash},
@@ -149,12 +145,22 @@ io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& conf
                       : Json{{"name", model.decoder_name}, {"hash", model.decoder_hash}}},
       {"image_size", model.image_size},
       {"dtype", model.dtype},
-      {"class", image.label},
-      {"class_name", name},
-      {"seed", image.seed},
-      {"settings", settings_json(config, kept)},
   };
   if (!model.library.empty()) json["model"]["products"] = model.library;
+  return json;
+}
+
+io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& config, const Settings& settings,
+                           const Image& image, const RoutingRecipe& recipe) {
+  const auto name = class_name(config, image.label);
+  auto kept = settings;
+  drop_idle(config, kept);
+  Json json = {{"version", kVersion}};
+  json.update(origin_json(model));
+  json.update({{"class", image.label},
+               {"class_name", name},
+               {"seed", image.seed},
+               {"settings", settings_json(config, kept)}});
   if (!recipe.empty()) json["recipe"] = to_json(recipe, config);
   return {{"parameters", parameters(model, config, kept, image, name)}, {kKeyword, dump(json)}};
 }

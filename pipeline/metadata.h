@@ -70,6 +70,9 @@ io::TextEntries image_text(const Provenance& model, const dit::ModelConfig& conf
 /// the wrong type or out of range.
 StoredImage read_image_text(const io::TextEntries& text, const std::string& source);
 
+/// A model as its images' own entry names it: the members "model", "decoder", "image_size" and "dtype".
+nlohmann::ordered_json origin_json(const Provenance& model);
+
 /// The first ten hex digits of the file's SHA-256, the short hash by which other image tools name models.
 /// The path form throws io::InputError where the file cannot be read.
 /// Empty where it was told to stop.

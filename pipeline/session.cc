@@ -262,7 +262,8 @@ bool Session::draw(const Request& request, const Observer& observer) {
       }
       if (!image) return false;
       const auto latent = on_cpu[i].to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-      if (!observer.image_finished({first + i, to_pixels((*image)[0]), drawing.seconds(), latent})) return false;
+      if (!observer.image_finished({first + i, to_pixels((*image)[0], request.settings.quantization), drawing.seconds(),
+                                    latent})) return false;
     }
   }
   return true;
@@ -297,8 +298,9 @@ std::optional<at::Tensor> Session::decoded(const at::Tensor& latent, int64_t ima
                                 toString(decoder().dtype())));
 }
 
-at::Tensor to_pixels(const at::Tensor& image) {
-  return ((image + 1.0) * 127.5).round().clamp(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();
+at::Tensor to_pixels(const at::Tensor& image, Quantization quantization) {
+  const auto levels = quantization == Quantization::round ? ((image + 1.0) * 127.5).round() : image * 127.5 + 128.0;
+  return levels.clamp(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();
 }
 
 }  // namespace switchyard::pipeline

@@ -121,7 +121,7 @@ class Session {
   std::future<std::pair<std::string, std::string>> hashes_;  // of model and decoder
 };
 
-/// [C, H, W] fp32 in [-1, 1] -> [H, W, C] uint8, rounded to nearest.
-at::Tensor to_pixels(const at::Tensor& image);
+/// [C, H, W] fp32 in [-1, 1] -> [H, W, C] uint8.
+at::Tensor to_pixels(const at::Tensor& image, Quantization quantization = Quantization::round);
 
 }  // namespace switchyard::pipeline

@@ -2,12 +2,15 @@
 
 #include <c10/util/StringUtil.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 #include <type_traits>
 
 #include "io/error.h"
 #include "pipeline/settings_text.h"
+#include "sampler/near_misses.h"
 #include "sampler/schedule.h"
 
 namespace switchyard::pipeline {
@@ -32,7 +35,23 @@ std::string unless(sampler::GuidanceKind wanted, const Settings& settings) {
   return kind == wanted ? "" : c10::str("it is for ", to_string(wanted), ", the kind is ", to_string(kind));
 }
 
+constexpr std::array<std::string_view, 2> kQuantizationNames{"round", "truncate"};
+
 }  // namespace
+
+std::span<const std::string_view> quantization_names() { return kQuantizationNames; }
+
+std::string_view to_string(Quantization quantization) {
+  return kQuantizationNames.at(static_cast<size_t>(quantization));
+}
+
+Quantization quantization_from_name(std::string_view name) {
+  const auto found = std::ranges::find(kQuantizationNames, name);
+  if (found != kQuantizationNames.end())
+    return static_cast<Quantization>(found - kQuantizationNames.begin());
+  throw std::invalid_argument(
+      c10::str("unknown quantization \"", name, "\"; ", sampler::near_misses(name, kQuantizationNames)));
+}
 
 bool Range::holds(double value) const {
   if (!std::isfinite(value) && !(infinite && value > 0)) return false;

@@ -21,6 +21,13 @@
 
 namespace switchyard::pipeline {
 
+/// How numbers x in -1 .. 1 become bytes: round(127.5 (x + 1)), halves to even, or, as the official samplers have it,
+/// 127.5 x + 128 without its fraction. The same but for numbers between two levels, where the last bit decides.
+enum class Quantization { round, truncate };
+std::span<const std::string_view> quantization_names();
+std::string_view to_string(Quantization quantization);
+Quantization quantization_from_name(std::string_view name);  // throws std::invalid_argument with near misses
+
 /// The same for every image of a request. A field without meaning for the model must stay at its default.
 struct Settings {
   sampler::SolverSettings solver = {};
@@ -29,6 +36,7 @@ struct Settings {
   double clip = 0;           // above 0: predicted clean images are kept within -clip .. clip
   int64_t weak_experts = 0;  // above 0: autoguidance, away from the same class's image with so many experts
                              // per token
+  Quantization quantization = Quantization::round;
 
   bool operator==(const Settings&) const = default;
 };
@@ -66,6 +74,7 @@ inline std::span<const std::string_view> names_of(sampler::Solver) { return samp
 inline std::span<const std::string_view> names_of(sampler::GuidanceKind) {
   return sampler::guidance_kind_names();
 }
+inline std::span<const std::string_view> names_of(Quantization) { return quantization_names(); }
 
 namespace idle {                                                     // why fields have no meaning
 std::string counted(const dit::ModelConfig&, const Settings&);       // spacings that are counts
@@ -83,7 +92,7 @@ std::string not_routed(const dit::ModelConfig&, const Settings&);
 }  // namespace idle
 
 /// Calls visit(const Field&, value&...) for every field, with its value in each of the settings `s`: a double,
-/// int, int64_t, std::string, sampler::Solver or sampler::GuidanceKind.
+/// int, int64_t, std::string, sampler::Solver, sampler::GuidanceKind or Quantization.
 template <class Visitor, class... Self>
 void for_each_field(Visitor visit, Self&... s) {
   constexpr double inf = std::numeric_limits<double>::infinity();
@@ -160,6 +169,9 @@ void for_each_field(Visitor visit, Self&... s) {
               "class; 0: off",
               idle::not_routed, many, "Guided by experts", &dit::ModelConfig::experts_per_token},
         s.weak_experts...);
+  visit(Field{"quantization", "--quantization",
+              "How numbers become bytes: round, or truncate as official samplers do (the same but for last bits)"},
+        s.quantization...);
 }
 
 /// The steps that these settings mean for a model. Throws std::invalid_argument for settings out of range or

@@ -35,6 +35,7 @@ std::string text_of(int64_t value);
 std::string text_of(int value);
 std::string text_of(sampler::Solver value);
 std::string text_of(sampler::GuidanceKind value);
+std::string text_of(Quantization value);
 inline const std::string& text_of(const std::string& value) { return value; }
 
 /// A field with meaning as people read it; the two of one option are one, named by the first: "0.1 to 0.9".

@@ -125,7 +125,8 @@ TEST(Metadata, HoldsFieldsWithMeaningAlone) {
   const auto text = image_text(kProvenance, model(), settings, {.label = 1, .seed = 7})[1].second;
   EXPECT_EQ(Json::parse(text)["settings"].dump(),
             R"({"solver":"euler","steps":31,"shift":3.0,"clip":1.5,"guidance":{"scale":0.7999999999999999,)"
-            R"("t_low":5e-324,"t_high":1.0,"kind":"rescaled","channels":3,"rescale":0.3},"weak_experts":1})");
+            R"("t_low":5e-324,"t_high":1.0,"kind":"rescaled","channels":3,"rescale":0.3},"weak_experts":1,)"
+            R"("quantization":"round"})");
 }
 
 class MetadataInAFile : public io::Scratch {};

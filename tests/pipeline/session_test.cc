@@ -4,6 +4,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -373,6 +374,19 @@ TEST(GenerateLatents, WhatIsDoneRisesToOne) {
   EXPECT_GE(decodings, 3);
   EXPECT_NEAR(done.back(), 1, 1e-9);
   EXPECT_EQ(pixels.back().sizes(), (at::IntArrayRef{64, 64, 3}));  // 16 of the latent, four times
+}
+
+// Number by number, as the official samplers write it.
+TEST(ToPixels, TruncatesAsOfficialSamplersDo) {
+  const auto image = at::randn({3, 31, 33}, at::detail::createCPUGenerator(1));
+  const auto pixels = to_pixels(image, Quantization::truncate);
+  int differ = 0;
+  for (int64_t i = 0; i < 31 * 33; ++i) {
+    const float level = 127.5f * image[1].flatten()[i].item<float>() + 128.0f;
+    const auto expected = static_cast<int>(std::clamp(level, 0.0f, 255.0f));
+    differ += pixels.select(2, 1).flatten()[i].item<int>() != expected;
+  }
+  EXPECT_EQ(differ, 0);
 }
 
 TEST(ToPixels, RoundsAndClamps) {

@@ -48,7 +48,7 @@ TEST(Settings, EveryFieldIsStatedOnce) {
   };
   const Settings settings;
   for_each_field(look, settings);
-  EXPECT_EQ(names.size(), 24u);
+  EXPECT_EQ(names.size(), 25u);
   EXPECT_EQ(std::set(options.begin(), options.end()).size(), options.size()) << "two values are neighbours";
 }
 
@@ -63,40 +63,40 @@ const Meaning kMeanings[] = {
      "rectified_flow",
      {},
      {"solver", "steps", "shift", "clip", "guidance.scale", "guidance.t_low", "guidance.t_high",
-      "guidance.kind", "guidance.channels", "weak_experts"}},
+      "guidance.kind", "guidance.channels", "weak_experts", "quantization"}},
     {"unguided",
      "rectified_flow",
      {{"--guidance", {"1"}}, {"--guidance-kind", {"rescaled"}}},
-     {"solver", "steps", "shift", "clip", "guidance.scale"}},
+     {"solver", "steps", "shift", "clip", "guidance.scale", "quantization"}},
     {"zero_star",
      "rectified_flow",
      {{"--guidance-kind", {"cfg_zero_star"}}},
      {"solver", "steps", "shift", "clip", "guidance.scale", "guidance.t_low", "guidance.t_high",
-      "guidance.kind", "guidance.channels", "guidance.zero_from", "weak_experts"}},
+      "guidance.kind", "guidance.channels", "guidance.zero_from", "weak_experts", "quantization"}},
     {"zero_star_of_ddpm",
      "linear",
      {{"--guidance-kind", {"cfg_zero_star"}}},
      {"solver", "steps", "spacing", "clip", "guidance.scale", "guidance.t_low", "guidance.t_high",
-      "guidance.kind", "guidance.channels", "weak_experts"}},
+      "guidance.kind", "guidance.channels", "weak_experts", "quantization"}},
     {"rescaled",
      "cosine",
      {{"--solver", {"ddim"}}, {"--guidance-kind", {"rescaled"}}, {"--clip", {"1"}}},
      {"solver", "steps", "spacing", "eta", "clip", "guidance.scale", "guidance.t_low", "guidance.t_high",
-      "guidance.kind", "guidance.channels", "guidance.rescale", "weak_experts"}},
+      "guidance.kind", "guidance.channels", "guidance.rescale", "weak_experts", "quantization"}},
     {"counts",
      "linear",
      {{"--spacing", {"10,20"}}, {"--guidance", {"1"}}},
-     {"solver", "spacing", "clip", "guidance.scale"}},
+     {"solver", "spacing", "clip", "guidance.scale", "quantization"}},
     {"edm_heun",
      "linear",
      {{"--solver", {"edm_heun"}}, {"--guidance", {"1"}}},
-     {"solver", "steps", "spacing", "churn.amount", "clip", "guidance.scale"}},
+     {"solver", "steps", "spacing", "churn.amount", "clip", "guidance.scale", "quantization"}},
     {"churned",
      "edm",
      {{"--solver", {"edm_heun"}}, {"--churn", {"4"}}, {"--guidance-kind", {"adaptive_projected"}}},
      {"solver", "steps", "churn.amount", "churn.t_min", "churn.t_max", "churn.noise", "sigma_min",
       "sigma_max", "rho", "clip", "guidance.scale", "guidance.t_low", "guidance.t_high", "guidance.kind",
-      "guidance.channels", "guidance.parallel", "guidance.longest", "guidance.momentum", "weak_experts"}},
+      "guidance.channels", "guidance.parallel", "guidance.longest", "guidance.momentum", "weak_experts", "quantization"}},
 };
 
 TEST(Settings, FieldsHaveMeaningWhereTheyShould) {
