@@ -11,6 +11,7 @@
 namespace switchyard::app {
 
 void add_sample_command(CLI::App& program);
+void add_merge_command(CLI::App& program);
 void add_train_command(CLI::App& program);
 void add_dataset_command(CLI::App& program);
 void add_info_command(CLI::App& program);

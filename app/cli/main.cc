@@ -6,7 +6,6 @@
 #include <csignal>
 #include <filesystem>
 #include <iostream>
-#include <new>
 #include <stdexcept>
 #include <string_view>
 
@@ -14,6 +13,7 @@
 #include "app/cli/interrupt.h"
 #include "app/cli/usage.h"
 #include "io/error.h"
+#include "pipeline/out_of_memory.h"
 
 namespace switchyard::app {
 namespace {
@@ -33,15 +33,6 @@ ExitCode fail(ExitCode code, std::string_view message) {
   return code;
 }
 
-ExitCode fail(const c10::Error& error) {
-  // libtorch's CPU allocator has no exception type of its own.
-  const std::string_view message = error.what_without_backtrace();
-  const bool memory = dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
-                      message.find("can't allocate memory") != std::string_view::npos;
-  return fail(memory ? kOutOfMemory : kUnexpected,
-              memory ? "out of memory; smaller batches take less" : message);
-}
-
 ExitCode run(int argc, char** argv) {
   CLI::App program(
       "Generates images with mixture-of-experts diffusion transformers and shows which expert drew what.",
@@ -54,6 +45,7 @@ ExitCode run(int argc, char** argv) {
       "  switchyard sample --grid grid.png --map map.png   draw one image per class, and who drew it\n"
       "  switchyard COMMAND --help                         everything that a command can do");
   add_sample_command(program);
+  add_merge_command(program);
   add_train_command(program);
   add_dataset_command(program);
   add_info_command(program);
@@ -84,14 +76,12 @@ ExitCode guarded_run(int argc, char** argv) try {
   return fail(kCannotWrite, error.what());
 } catch (const std::filesystem::filesystem_error& error) {
   return fail(kCannotWrite, error.what());
-} catch (const std::bad_alloc&) {
-  return fail(kOutOfMemory, "out of memory; smaller batches take less");
-} catch (const c10::Error& error) {
-  return fail(error);
 } catch (const std::invalid_argument& error) {
   return fail(kUsage, error.what());
 } catch (const std::exception& error) {
-  return fail(kUnexpected, error.what());
+  if (pipeline::is_out_of_memory(error)) return fail(kOutOfMemory, "out of memory; smaller batches take less");
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
+  return fail(kUnexpected, of_torch != nullptr ? of_torch->what_without_backtrace() : error.what());
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "app/cli/progress.h"
 #include "app/cli/sample_options.h"
 #include "app/cli/sample_outputs.h"
+#include "app/cli/sample_set.h"
 #include "app/cli/usage.h"
 #include "app/program/device.h"
 #include "io/png.h"
@@ -80,6 +81,18 @@ void sample(const SampleOptions& options) {
     }
   }
   const auto chosen = settings_of(options, stored, session.config(), session.file().settings);
+  const auto say_settings = [&] {
+    progress.say(chosen.sentence);
+    for (const auto& sentence : idle_options(options, chosen)) progress.warn("warning: " + sentence);
+    if (session.file().format == "Switchyard" && !options.model.objective.empty())
+      progress.warn("warning: the file states another objective than --objective " + options.model.objective);
+  };
+  if (options.set.asked()) {
+    say_settings();
+    sample_set(options, session, {chosen.settings, recipe_of(options, stored, session.config())}, chosen.sentence,
+               progress);
+    return;
+  }
   pipeline::Request request{.images = images_of(options, stored, session.config()),
                             .settings = chosen.settings,
                             .recipe = recipe_of(options, stored, session.config()),
@@ -87,10 +100,7 @@ void sample(const SampleOptions& options) {
   session.check(request);
   SampleOutputs outputs(options, session, request);
 
-  progress.say(chosen.sentence);
-  for (const auto& sentence : idle_options(options, chosen)) progress.warn("warning: " + sentence);
-  if (session.file().format == "Switchyard" && !options.model.objective.empty())
-    progress.warn("warning: the file states another objective than --objective " + options.model.objective);
+  say_settings();
   draw(session, request, outputs, progress);
   outputs.finish(progress);
 }

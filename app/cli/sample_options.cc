@@ -15,24 +15,47 @@ namespace {
 
 constexpr int64_t kMaxImages = 10'000'000;
 
-}  // namespace
-
-void add_sample_options(CLI::App& command, SampleOptions& options) {
-  const auto add = [&](const char* group, const char* name, auto& value, const char* type, const char* help) {
+auto adder(CLI::App& command) {
+  return [&command](const char* group, const char* name, auto& value, const char* type, const char* help) {
     return command.add_option(name, value, help)->type_name(type)->group(group);
   };
-  add("What", "--class", options.classes, "NAME",
-      "What to draw: a class's name, the beginning of it, or its index;\n"
-      "repeat it or separate with commas; default: all, of models with at most 20")
-      ->allow_extra_args(false)
-      ->delimiter(',');
-  add("What", "--count", options.count, "N", "Images per class; default: 1");
-  add("What", "--seed", options.seed, "S",
-      "Seed of each class's first image, the next one has S+1 ...; default: 0");
-  add("What", "--from", options.from, "FILE.png",
-      "Draw an image of ours again: class, seed and settings come from\n"
-      "this PNG; options given here go before");
+}
 
+void add_set_options(CLI::App& command, SetOptions& options) {
+  const auto add = adder(command);
+  constexpr const char* kSet = "A set of --count images in all, which can be stopped and filled on";
+  add(kSet, "--set", options.folder, "DIR", "Fill this folder; what is there and whole is not drawn again");
+  add(kSet, "--npz", options.npz, "FILE.npz",
+      "Pack the finished set as ADM's evaluation takes it: arr_0 [N, H, W, 3], arr_1 labels;\n"
+      "without --set the images wait in FILE.npz.images");
+  add(kSet, "--balance", options.balance, "NAME", "equal (each class as often) or random (by the seed); default: equal");
+  add(kSet, "--list", options.list, "FILE",
+      "What to draw instead: CSV or JSON lines with the columns class, seed, and as wished recipe,\n"
+      "name, guidance, steps, ...");
+  add(kSet, "--shard", options.shard, "I/N",
+      "Draw every N-th image, as one of N processes (1/N .. N/N); default: as torchrun, SLURM or MPI\n"
+      "say, else all");
+  command.add_flag("--json", options.json, "A summary on stdout")->group(kSet);
+  command.add_flag("--routing-stats", options.routing_stats, "How often each expert was chosen in each layer")->group(kSet);
+}
+
+}  // namespace
+
+bool SetOptions::asked() const {
+  if (!folder.empty() || !npz.empty()) return true;
+  const std::pair<const char*, bool> others[] = {{"--list", !list.empty()},
+                                                 {"--balance", balance != "equal"},
+                                                 {"--shard", !shard.empty()},
+                                                 {"--json", json},
+                                                 {"--routing-stats", routing_stats}};
+  for (const auto& [name, given] : others) {
+    if (given) throw std::invalid_argument(std::string(name) + " is for a set: say where, by --set or --npz");
+  }
+  return false;
+}
+
+void add_drawing_options(CLI::App& command, DrawingOptions& options) {
+  const auto add = adder(command);
   add_model_options(command, options.model);
   add("Model", "--vae", options.vae, "PATH",
       "Decoder of a latent model: a diffusers AutoencoderKL, as a folder or its tensor file");
@@ -52,6 +75,23 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   add(kHow, "--edit", options.edit, "FILE.json",
       "Change who works on what: a routing recipe that mutes, forces or scales experts\n"
       "(info --routing says what there is)");
+}
+
+void add_sample_options(CLI::App& command, SampleOptions& options) {
+  const auto add = adder(command);
+  add("What", "--class", options.classes, "NAME",
+      "What to draw: a class's name, the beginning of it, or its index;\n"
+      "repeat it or separate with commas; default: all, of models with at most 20")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  add("What", "--count", options.count, "N", "Images per class, or of a set in all; default: 1");
+  add("What", "--seed", options.seed, "S",
+      "Seed of each class's first image (of a set's), the next one has S+1 ...; default: 0");
+  add("What", "--from", options.from, "FILE.png",
+      "Draw an image of ours again: class, seed and settings come from\n"
+      "this PNG; options given here go before");
+
+  add_drawing_options(command, options);
 
   add("Output", "--out", options.out, "DIR",
       "Folder for the images, made if missing; files are named like\nsphere-0007.png (class, seed); "
@@ -65,9 +105,10 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
       "Picture of the routing: each expert's share by layer and time,\nand the winner of each patch");
   add("Output", "--routing", options.routing, "FILE.npz", "Every choice of every router as NumPy arrays");
   command.add_flag("--quiet", options.quiet, "No progress on stderr")->group("Output");
+  add_set_options(command, options.set);
 }
 
-ChosenSettings settings_of(const SampleOptions& options, const Stored& stored, const dit::ModelConfig& config,
+ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelConfig& config,
                            const nlohmann::json& own) {
   ChosenSettings chosen;
   std::string origin = own.is_null() ? "balanced" : "settings of the model";
@@ -87,7 +128,7 @@ ChosenSettings settings_of(const SampleOptions& options, const Stored& stored, c
   return chosen;
 }
 
-pipeline::Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device) {
+pipeline::Precision precision_of(const DrawingOptions& options, const Stored& stored, at::Device device) {
   const std::string name = options.dtype.value_or("auto");
   const bool as_stored = name == "auto" && stored;
   const auto precision = as_stored        ? pipeline::precision_from_name(stored->model.dtype)
@@ -99,7 +140,7 @@ pipeline::Precision precision_of(const SampleOptions& options, const Stored& sto
   return precision;
 }
 
-std::optional<kernels::ProductLibrary> library_of(const SampleOptions& options, const pipeline::Precision& precision,
+std::optional<kernels::ProductLibrary> library_of(const DrawingOptions& options, const pipeline::Precision& precision,
                                                   at::Device device) {
   if (options.products == "auto") return std::nullopt;
   try {
@@ -112,11 +153,16 @@ std::optional<kernels::ProductLibrary> library_of(const SampleOptions& options, 
   }
 }
 
-pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,
+pipeline::RoutingRecipe recipe_of(const DrawingOptions& options, const Stored& stored,
                                   const dit::ModelConfig& config) {
   if (!options.edit.empty()) return pipeline::read_recipe(options.edit, config);
   if (!stored || stored->recipe.empty()) return {};
   return pipeline::recipe_from_json(stored->recipe, config, options.from.string());
+}
+
+uint64_t first_seed_of(const SampleOptions& options, const Stored& stored) {
+  if (options.seed) require_range("--seed", *options.seed, 0, static_cast<int64_t>(sampler::kMaxSeed));
+  return options.seed ? static_cast<uint64_t>(*options.seed) : stored ? stored->image.seed : 0;
 }
 
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
@@ -133,9 +179,7 @@ std::vector<pipeline::Image> images_of(const SampleOptions& options, const Store
   }
   const auto labels = stored_class ? std::vector{stored->image.label} : pipeline::find_classes(config, options.classes);
   require_range("--count", options.count, 1, kMaxImages / static_cast<int64_t>(labels.size()));
-  constexpr auto kMaxSeed = static_cast<int64_t>(sampler::kMaxSeed);
-  if (options.seed) require_range("--seed", *options.seed, 0, kMaxSeed);
-  const uint64_t seed = options.seed ? static_cast<uint64_t>(*options.seed) : stored ? stored->image.seed : 0;
+  const uint64_t seed = first_seed_of(options, stored);
   const uint64_t last = seed + static_cast<uint64_t>(options.count - 1);
   if (last > sampler::kMaxSeed) {
     throw std::invalid_argument("--seed: seeds are at most " + std::to_string(sampler::kMaxSeed) +

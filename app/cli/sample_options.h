@@ -18,18 +18,34 @@
 
 namespace switchyard::app {
 
-// What is not given comes from the image of --from, or else is the default.
-struct SampleOptions {
+// How to draw. What is not given comes from the image of --from, or else is the default.
+struct DrawingOptions {
   ModelOptions model;
-  std::filesystem::path vae, out = ".", grid, routing, map, from, edit;
-  std::vector<std::string> classes;
-  std::optional<int64_t> seed;
+  std::filesystem::path vae, from, edit;
   std::optional<std::string> quality, dtype;
   pipeline::GivenSettings settings;
   std::string device = "auto", products = "auto";
-  int64_t count = 1, batch = 16, zoom = 1;
+  int64_t batch = 16;
+};
+
+// A set of images, which can be filled on after any end: see pipeline/image_set.h.
+struct SetOptions {
+  std::filesystem::path folder, npz, list;
+  std::string balance = "equal", shard;
+  bool json = false, routing_stats = false;
+
+  /// Throws std::invalid_argument where others of them are given without a place for the set.
+  bool asked() const;
+};
+
+struct SampleOptions : DrawingOptions {
+  std::filesystem::path out = ".", grid, routing, map;
+  std::vector<std::string> classes;
+  std::optional<int64_t> seed;
+  int64_t count = 1, zoom = 1;
   std::optional<int64_t> columns;
   bool no_images = false, quiet = false;
+  SetOptions set;
 };
 
 /// The image of --from, where one is given.
@@ -37,6 +53,9 @@ using Stored = std::optional<pipeline::StoredImage>;
 
 /// Adds every option of `sample`; each writes into `options`.
 void add_sample_options(CLI::App& command, SampleOptions& options);
+
+/// The part of them that says how to draw.
+void add_drawing_options(CLI::App& command, DrawingOptions& options);
 
 /// How to draw.
 struct ChosenSettings {
@@ -49,13 +68,14 @@ struct ChosenSettings {
 /// what is unknown or out of range, and io::InputError where the image of --from, or the model's file, asks for
 /// what the model does not have. Settings are those of the options; then of the image of --from; then what
 /// --quality chooses; then `own`, the model's (dit::ModelFile::settings).
-ChosenSettings settings_of(const SampleOptions& options, const Stored& stored, const dit::ModelConfig& config,
+ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelConfig& config,
                            const nlohmann::json& own);
-pipeline::Precision precision_of(const SampleOptions& options, const Stored& stored, at::Device device);
-std::optional<kernels::ProductLibrary> library_of(const SampleOptions& options, const pipeline::Precision& precision,
+pipeline::Precision precision_of(const DrawingOptions& options, const Stored& stored, at::Device device);
+std::optional<kernels::ProductLibrary> library_of(const DrawingOptions& options, const pipeline::Precision& precision,
                                                   at::Device device);
-pipeline::RoutingRecipe recipe_of(const SampleOptions& options, const Stored& stored,
+pipeline::RoutingRecipe recipe_of(const DrawingOptions& options, const Stored& stored,
                                   const dit::ModelConfig& config);
+uint64_t first_seed_of(const SampleOptions& options, const Stored& stored);
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
                                        const dit::ModelConfig& config);
 

@@ -12,6 +12,7 @@
 #include "io/png.h"
 #include "kernels/linear/linear.h"
 #include "program.h"
+#include "tiny_run.h"
 
 namespace switchyard::app {
 namespace {
@@ -19,22 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using Arguments = std::vector<std::string>;
 
-// A tiny model, trained once by the program itself, in seconds.
-class TinyRun : public ::testing::Environment {
- public:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("switchyard-test-tiny-" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-    outcome_ =
-        run({"train", "--preset", "tiny", "--out", "run", "--images-per-sheet", "0"}, {.folder = folder_});
-  }
-  void TearDown() override {
-    for (const char* end : {"", ".out", ".err"}) fs::remove_all(folder_.string() + end);
-  }
-  static std::string model() { return (folder_ / "run/model.safetensors").string(); }
-  static inline fs::path folder_;
-  static inline Outcome outcome_;
-};
 const auto* const kTinyRun = ::testing::AddGlobalTestEnvironment(new TinyRun);
 
 class Cli : public io::Scratch {

@@ -1,0 +1,20 @@
+#include "pipeline/out_of_memory.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+#include <string_view>
+
+namespace switchyard::pipeline {
+
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  // libtorch's CPU allocator has no exception type of its own.
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
+  return of_torch != nullptr &&
+         std::string_view(of_torch->what_without_backtrace()).find("can't allocate memory") !=
+             std::string_view::npos;
+}
+
+}  // namespace switchyard::pipeline
