@@ -1,6 +1,6 @@
 // NumPy's .npz archives: named arrays that `numpy.load` opens.
 //
-// One deflated zip entry "name.npy" per array, format version 1.0, row-major. Source: NumPy's NEP 1.
+// One zip entry "name.npy" per array (io/npy.h); ours are deflated, of version 1.0 and row-major.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 
@@ -19,11 +20,13 @@ namespace switchyard::io {
 // OutputError: the file cannot be written.
 void write_npz(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& arrays);
 
-// The dtypes above, little-endian, row-major, stored or deflated; at most 4 GiB and 64 dimensions per array.
-// InputError names file, array and fault.
-std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
+// All arrays, or those of `wanted` that are there (the others are not inflated); what io/npy.h reads, stored or
+// deflated, at most 4 GiB each. InputError names file, array and fault.
+std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
+                                           const std::set<std::string>& wanted = {});
 
 // The same for bytes in memory; `file` stands in for the file's name in messages.
-std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file);
+std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file,
+                                            const std::set<std::string>& wanted = {});
 
 }  // namespace switchyard::io

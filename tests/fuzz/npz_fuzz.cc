@@ -32,9 +32,11 @@ bool fuzz_npz(Bytes bytes) {
 
 std::vector<std::string> npz_seeds() {
   std::vector<std::string> seeds;
-  for (const char* dtype : {"|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8"})
+  for (const char* dtype : {"|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8", ">i4"})
     for (const auto& [shape, count] : {std::pair{"", 1}, {"2,", 2}, {"1, 0, 3", 0}})
       seeds.push_back(io::npy_of(io::npy_header(dtype, shape), std::string(count * (dtype[2] - '0'), '\1')));
+  seeds.push_back(
+      io::npy_of("{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2), }\n", std::string(8, '\1')));
   const auto path = std::filesystem::temp_directory_path() / c10::str("switchyard-seed-", ::getpid(), ".npz");
   io::write_npz(path, {{"deflated", at::zeros({40}, at::kInt)}, {"b", at::ones({}, at::kBool)}});
   std::ifstream stream(path, std::ios::binary);

@@ -116,6 +116,15 @@ TEST_F(NpzTest, ReadsWhatNumpyStores) {
   expect_same(found.at("a"), at::tensor({'a', 'b'}, at::kByte).view({2, 1}), "a");
 }
 
+TEST_F(NpzTest, ArraysThatNobodyWantsAreNotRead) {
+  const std::string good = npz_of(npy_header("|u1", "2,"), "ab");
+  const auto bytes = std::as_bytes(std::span(good));
+  EXPECT_EQ(parse_npz(bytes, "file.npz", {"a", "b"}).size(), 1u);
+  EXPECT_TRUE(parse_npz(bytes, "file.npz", {"b"}).empty());
+  const std::string bad = npz_of(npy_header("|O", ""), "abcdefgh");
+  EXPECT_TRUE(parse_npz(std::as_bytes(std::span(bad)), "file.npz", {"b"}).empty());
+}
+
 TEST_F(NpzTest, HostileFilesAreRefusedWithAReason) {
   for (const Hostile& hostile : hostile_npz_files()) {
     SCOPED_TRACE(hostile.what);
