@@ -1,0 +1,40 @@
+#include "metrics/feature_network.h"
+
+#include <stdexcept>
+
+#include "io/near_misses.h"
+
+namespace switchyard::metrics {
+namespace {
+
+using Open = std::unique_ptr<FeatureNetwork> (*)(const std::filesystem::path& file, at::Device device);
+
+struct Known {
+  std::string_view name;
+  Open open;
+};
+
+const std::vector<Known>& known_networks() {
+  static const std::vector<Known> networks;
+  return networks;
+}
+
+}  // namespace
+
+std::vector<std::string> network_names() {
+  std::vector<std::string> names;
+  for (const auto& network : known_networks()) names.emplace_back(network.name);
+  return names;
+}
+
+std::unique_ptr<FeatureNetwork> open_network(const std::string& name, const std::filesystem::path& file,
+                                             at::Device device) {
+  std::vector<std::string_view> names;
+  for (const auto& network : known_networks()) {
+    if (network.name == name) return network.open(file, device);
+    names.push_back(network.name);
+  }
+  throw std::invalid_argument("unknown feature network \"" + name + "\": " + io::near_misses(name, names));
+}
+
+}  // namespace switchyard::metrics
