@@ -51,19 +51,23 @@ at::Tensor read_array(zip_t* archive, zip_uint64_t index, std::uint64_t entry_si
   return array;
 }
 
-}  // namespace
-
-std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file,
-                                            const std::set<std::string>& wanted) {
+Archive open_archive(std::span<const std::byte> bytes, const std::string& file) {
   if (bytes.empty()) fail(file, "expected a zip file, found an empty file");  // libzip accepts it
   zip_error_t error;
   zip_error_init(&error);
   Source source(zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error));
   if (!source) fail(file, "cannot be read as zip: " + reason(&error));
-  const Archive archive(zip_open_from_source(source.get(), ZIP_RDONLY | ZIP_CHECKCONS, &error));
+  Archive archive(zip_open_from_source(source.get(), ZIP_RDONLY | ZIP_CHECKCONS, &error));
   if (!archive) fail(file, "cannot be read as zip: " + reason(&error));
   static_cast<void>(source.release());  // the archive's now
+  return archive;
+}
 
+}  // namespace
+
+std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file,
+                                            const std::set<std::string>& wanted) {
+  const Archive archive = open_archive(bytes, file);
   std::map<std::string, at::Tensor> arrays;
   std::uint64_t left = bytes.size();  // for the data of entries that do not overlap
   const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
@@ -97,6 +101,18 @@ std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
                                            const std::set<std::string>& wanted) {
   const MappedFile file(path);
   return parse_npz(file.bytes(), path.string(), wanted);
+}
+
+std::set<std::string> npz_names(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const Archive archive = open_archive(file.bytes(), path.string());
+  std::set<std::string> names;
+  for (zip_int64_t i = 0; i < zip_get_num_entries(archive.get(), 0); ++i) {
+    const char* const name = zip_get_name(archive.get(), static_cast<zip_uint64_t>(i), 0);
+    if (name != nullptr && std::string_view(name).ends_with(kSuffix))
+      names.emplace(name, std::string_view(name).size() - kSuffix.size());
+  }
+  return names;
 }
 
 }  // namespace switchyard::io

@@ -29,4 +29,8 @@ std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
 std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file,
                                             const std::set<std::string>& wanted = {});
 
+// The names of its arrays; none of them is read.
+std::set<std::string> npz_names(const std::filesystem::path& path);
+
+
 }  // namespace switchyard::io
