@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numbers>
 #include <stdexcept>
 #include <type_traits>
@@ -90,6 +91,20 @@ std::vector<Output<Weight>> outputs_of(int64_t in, int64_t out, Filter filter) {
   return outputs;
 }
 
+// Four rows at once, in their order: a sum is loaded and stored once for all of them.
+template <class In, class Weight>
+void add_rows(const In* rows, int64_t m, const Weight* weights, int64_t count, Weight* sums) {
+  const Weight w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
+  for (int64_t x = 0; x < count; ++x) {
+    Weight sum = sums[x];
+    sum += w0 * static_cast<Weight>(rows[x]);
+    sum += w1 * static_cast<Weight>(rows[m + x]);
+    sum += w2 * static_cast<Weight>(rows[2 * m + x]);
+    sum += w3 * static_cast<Weight>(rows[3 * m + x]);
+    sums[x] = sum;
+  }
+}
+
 // in: [n, m] -> out: [outputs.size(), m], each row a weighted sum of rows. Integer weights give uint8, rounded
 // and clipped, and double ones fp32.
 template <class In, class Weight, class Out>
@@ -102,10 +117,10 @@ void weigh_rows(const In* in, int64_t m, const std::vector<Output<Weight>>& outp
       const In* row = in + first * m + begin;
       Out* to = out + static_cast<int64_t>(i) * m + begin;
       std::fill_n(sums, count, std::is_integral_v<Weight> ? Weight{1 << (kWeightBits - 1)} : Weight{0});
-      for (const Weight w : weights) {
-        for (int64_t x = 0; x < count; ++x) sums[x] += w * static_cast<Weight>(row[x]);
-        row += m;
-      }
+      size_t j = 0;
+      for (; j + 4 <= weights.size(); j += 4, row += 4 * m) add_rows(row, m, weights.data() + j, count, sums);
+      for (; j < weights.size(); ++j, row += m)
+        for (int64_t x = 0; x < count; ++x) sums[x] += weights[j] * static_cast<Weight>(row[x]);
       for (int64_t x = 0; x < count; ++x) {
         if constexpr (std::is_integral_v<Weight>)
           to[x] = static_cast<Out>(std::clamp(sums[x] >> kWeightBits, 0, 255));
@@ -141,15 +156,22 @@ void transpose(const T* in, int64_t rows, int64_t columns, int64_t channels, T* 
   }
 }
 
-// in: [h, w, c] -> [h, width, c]. Weighs rows of the transposed image: they are long enough for vector units.
+// in: [h, w, c] -> [h, width, c]. Weighs rows of the transposed image, since they are long enough for vector
+// units; a band at a time, since fresh memory for all of it costs more than the arithmetic.
 template <class In, class Weight, class Out>
-std::vector<Out> weigh_columns(const In* in, int64_t h, int64_t w, int64_t c, int64_t width, Filter filter) {
-  const auto size = [&](int64_t columns) { return static_cast<size_t>(h * columns * c); };
-  std::vector<In> turned(size(w));
-  transpose(in, h, w, c, turned.data());
-  std::vector<Out> weighed(size(width)), out(size(width));
-  weigh_rows(turned.data(), h * c, outputs_of<Weight>(w, width, filter), weighed.data());
-  transpose(weighed.data(), width, h, c, out.data());
+std::unique_ptr<Out[]> weigh_columns(const In* in, int64_t h, int64_t w, int64_t c, int64_t width,
+                                     Filter filter) {
+  constexpr int64_t kBand = 32;
+  const auto outputs = outputs_of<Weight>(w, width, filter);
+  std::vector<In> turned(static_cast<size_t>(kBand * w * c));
+  std::vector<Out> weighed(static_cast<size_t>(kBand * width * c));
+  auto out = std::make_unique_for_overwrite<Out[]>(static_cast<size_t>(h * width * c));
+  for (int64_t top = 0; top < h; top += kBand) {
+    const int64_t rows = std::min(kBand, h - top);
+    transpose(in + top * w * c, rows, w, c, turned.data());
+    weigh_rows(turned.data(), rows * c, outputs, weighed.data());
+    transpose(weighed.data(), width, rows, c, out.get() + top * width * c);
+  }
   return out;
 }
 
@@ -186,7 +208,7 @@ at::Tensor in_two_passes(const at::Tensor& image, int64_t height, int64_t width,
   if (w == width)
     rows(in);
   else
-    rows(weigh_columns<In, Weight, Out>(in, h, w, c, width, filter).data());
+    rows(weigh_columns<In, Weight, Out>(in, h, w, c, width, filter).get());
   return out;
 }
 

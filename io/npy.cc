@@ -1,6 +1,7 @@
 #include "io/npy.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 #include <array>
@@ -94,6 +95,13 @@ void swap_bytes(at::Tensor& array) {
   for (std::int64_t i = 0; i < array.numel(); ++i, byte += size) std::reverse(byte, byte + size);
 }
 
+void check_bools(const NpyHeader& header, const void* data, const std::string& where) {
+  const auto* const begin = static_cast<const unsigned char*>(data);
+  if (header.dtype == at::kBool &&
+      std::any_of(begin, begin + header.bytes, [](auto byte) { return byte > 1; }))
+    fail(where, "expected bytes 0 and 1 for bool, found others");
+}
+
 }  // namespace
 
 NpyHeader read_npy_header(const ReadBytes& read, const std::string& where) {
@@ -124,10 +132,7 @@ at::Tensor read_npy_data(const NpyHeader& header, const ReadBytes& read, const s
   at::Tensor array = at::empty(shape, at::dtype(header.dtype));
   read(array.mutable_data_ptr(), header.bytes);
   if (header.big_endian) swap_bytes(array);
-  const auto* begin = static_cast<const unsigned char*>(array.const_data_ptr());
-  if (header.dtype == at::kBool &&
-      std::any_of(begin, begin + header.bytes, [](auto byte) { return byte > 1; }))
-    fail(where, "expected bytes 0 and 1 for bool, found others");
+  check_bools(header, array.const_data_ptr(), where);
   if (!header.column_major) return array;
   std::vector<std::int64_t> last_first(shape.size());
   for (std::size_t i = 0; i < shape.size(); ++i)
@@ -135,22 +140,27 @@ at::Tensor read_npy_data(const NpyHeader& header, const ReadBytes& read, const s
   return array.permute(last_first).contiguous();
 }
 
-at::Tensor parse_npy(std::span<const std::byte> bytes, const std::string& file) {
+at::Tensor parse_npy(std::span<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name) {
   const ReadBytes read = [&, rest = bytes](void* out, std::size_t size) mutable {
-    if (size > rest.size()) fail(file, "ends " + std::to_string(size - rest.size()) + " bytes early");
+    if (size > rest.size()) fail(name, "ends " + std::to_string(size - rest.size()) + " bytes early");
     if (size > 0) std::memcpy(out, rest.data(), size);
     rest = rest.subspan(size);
   };
-  const NpyHeader header = read_npy_header(read, file);
+  const NpyHeader header = read_npy_header(read, name);
   if (header.offset + header.bytes != bytes.size())
-    fail(file, "expected " + std::to_string(header.bytes) + " bytes for its shape, found " +
+    fail(name, "expected " + std::to_string(header.bytes) + " bytes for its shape, found " +
                    std::to_string(bytes.size() - header.offset));
-  return read_npy_data(header, read, file);
+  std::byte* const data = bytes.data() + header.offset;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(data) % c10::elementSize(header.dtype) == 0;
+  if (header.big_endian || header.column_major || !aligned) return read_npy_data(header, read, name);
+  check_bools(header, data, name);
+  return at::from_blob(
+      data, header.shape, [kept = std::move(owner)](void*) {}, at::dtype(header.dtype));
 }
 
 at::Tensor read_npy(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  return parse_npy(file.bytes(), path.string());
+  const auto file = std::make_shared<MappedFile>(path);
+  return parse_npy(file->bytes(), file, path.string());
 }
 
 }  // namespace switchyard::io

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,8 +34,11 @@ NpyHeader read_npy_header(const ReadBytes& read, const std::string& where);
 /// caller has made sure that the file has header.bytes.
 at::Tensor read_npy_data(const NpyHeader& header, const ReadBytes& read, const std::string& where);
 
-/// A whole file. InputError names the file and the fault.
+/// A whole file: where it is row-major, little-endian and aligned, a view of a private mapping, of any size; else a copy.
+/// InputError names the file and the fault.
 at::Tensor read_npy(const std::filesystem::path& path);
-at::Tensor parse_npy(std::span<const std::byte> bytes, const std::string& file);
+
+/// The same for bytes in memory, which `owner` keeps alive for the tensor's lifetime.
+at::Tensor parse_npy(std::span<std::byte> bytes, std::shared_ptr<const void> owner, const std::string& name);
 
 }  // namespace switchyard::io

@@ -20,17 +20,19 @@ namespace switchyard::io {
 // OutputError: the file cannot be written.
 void write_npz(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& arrays);
 
-// All arrays, or those of `wanted` that are there (the others are not inflated); what io/npy.h reads, stored or
-// deflated, at most 4 GiB each. InputError names file, array and fault.
+// All arrays: what io/npy.h reads, stored or deflated, at most 4 GiB each. InputError names file, array and fault.
+std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
+
+// Only those of `names` that the archive holds; others are not looked at. Arrays that are stored, not deflated
+// (numpy.savez), are views of a private mapping of the file and may have any size; their checksums are
+// compared, which reads them once. An array that is not aligned to its dtype in the file is copied.
 std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
-                                           const std::set<std::string>& wanted = {});
+                                           const std::set<std::string>& names);
 
 // The same for bytes in memory; `file` stands in for the file's name in messages.
-std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file,
-                                            const std::set<std::string>& wanted = {});
+std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file);
 
 // The names of its arrays; none of them is read.
 std::set<std::string> npz_names(const std::filesystem::path& path);
-
 
 }  // namespace switchyard::io
