@@ -3,6 +3,8 @@
 #include <stdexcept>
 
 #include "io/near_misses.h"
+#include "metrics/efficientnet.h"
+#include "metrics/inception.h"
 
 namespace switchyard::metrics {
 namespace {
@@ -14,8 +16,24 @@ struct Known {
   Open open;
 };
 
+template <int variant>
+std::unique_ptr<FeatureNetwork> open_efficientnet(const std::filesystem::path& file, at::Device device) {
+  return std::make_unique<EfficientNet>(variant, file, device);
+}
+
+template <InceptionInput input>
+std::unique_ptr<FeatureNetwork> open_inception(const std::filesystem::path& file, at::Device device) {
+  return std::make_unique<Inception>(input, file, device);
+}
+
 const std::vector<Known>& known_networks() {
-  static const std::vector<Known> networks;
+  static const std::vector<Known> networks = {
+      {"efficientnet-lite0", open_efficientnet<0>},
+      {"efficientnet-lite2", open_efficientnet<2>},
+      {"inception-pytorch-fid", open_inception<InceptionInput::pytorch_fid>},
+      {"inception-torch-fidelity", open_inception<InceptionInput::torch_fidelity>},
+      {"inception-clean-fid", open_inception<InceptionInput::clean_fid>},
+  };
   return networks;
 }
 
