@@ -42,7 +42,6 @@ LinearClassifier::LinearClassifier(const at::Tensor& features, const at::Tensor&
   require(labels.min().item<int64_t>() >= 0 && labels.max().item<int64_t>() < classes,
           "expected labels from 0 to ", classes - 1, ", got ", labels.min().item<int64_t>(), " to ",
           labels.max().item<int64_t>());
-  const c10::InferenceMode guard;
   mean_ = features.mean(0);
   deviation_ =
       features.std(0, /*unbiased=*/false).clamp_min(1e-6);  // a feature that never changes says nothing

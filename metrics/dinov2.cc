@@ -92,7 +92,6 @@ DinoV2::DinoV2(const std::filesystem::path& file, at::Device device) : device_(d
 }
 
 Features DinoV2::operator()(at::ArrayRef<at::Tensor> images) const {
-  const c10::InferenceMode guard;
   const auto resize = [](const at::Tensor& image) {
     return data::resized(image, kSide, kSide, data::Filter::bicubic);
   };

@@ -132,7 +132,6 @@ EfficientNet::EfficientNet(int variant, const std::filesystem::path& file, at::D
 }
 
 Features EfficientNet::operator()(at::ArrayRef<at::Tensor> images) const {
-  const c10::InferenceMode guard;
   std::vector<at::Tensor> features;
   for (size_t begin = 0; begin < images.size(); begin += kBatch) {
     const auto part = images.slice(begin, std::min(kBatch, images.size() - begin));

@@ -233,7 +233,6 @@ Inception::Inception(InceptionInput input, const std::filesystem::path& file, at
 }
 
 Features Inception::observed(at::ArrayRef<at::Tensor> images, const Observer& observer) const {
-  const c10::InferenceMode guard;
   std::vector<at::Tensor> features, spatial, logits;
   for (size_t begin = 0; begin < images.size(); begin += kBatch) {
     const auto part = images.slice(begin, std::min(kBatch, images.size() - begin));
