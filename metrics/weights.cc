@@ -57,17 +57,21 @@ Weights::Weights(const PublishedFile& published, const fs::path& file, at::Devic
                hash_.substr(0, published.hash.size()) + " instead of " + std::string(published.hash);
 }
 
-at::Tensor Weights::take(const std::string& name, at::IntArrayRef shape) {
+at::IntArrayRef Weights::shape(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) io::refuse_tensors(path_.string(), "this network's", {name + " is missing"});
-  const auto& tensor = found->second;
-  if (tensor.sizes() != shape)
-    io::refuse_tensors(
-        path_.string(), "this network's",
-        {name + " has shape " + io::shape_text(tensor.sizes()) + ", expected " + io::shape_text(shape)});
+  return found->second.sizes();
+}
+
+at::Tensor Weights::take(const std::string& name, at::IntArrayRef expected) {
+  const auto refuse = [&](const std::string& problem) {
+    io::refuse_tensors(path_.string(), "this network's", {name + problem});
+  };
+  if (shape(name) != expected)
+    refuse(" has shape " + io::shape_text(shape(name)) + ", expected " + io::shape_text(expected));
+  const auto& tensor = tensors_.at(name);
   if (!tensor.is_floating_point())
-    io::refuse_tensors(path_.string(), "this network's",
-                       {name + " holds " + toString(tensor.scalar_type()) + ", expected a float type"});
+    refuse(std::string(" holds ") + toString(tensor.scalar_type()) + ", expected a float type");
   taken_.insert(name);
   return tensor.to(device_, at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
 }

@@ -33,6 +33,7 @@ class Weights {
 
   /// Throws io::InputError naming what is missing, of another shape, or no float.
   at::Tensor take(const std::string& name, at::IntArrayRef shape);
+  at::IntArrayRef shape(const std::string& name) const;  // io::InputError where it is missing
   bool has(const std::string& name) const { return tensors_.contains(name); }
   void pass_over(const std::string& name) { taken_.insert(name); }  // known, but not needed
 
