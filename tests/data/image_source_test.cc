@@ -34,30 +34,10 @@ std::string raw_bytes(const at::Tensor& image) {
   return {static_cast<const char*>(image.const_data_ptr()), image.nbytes()};
 }
 
-// windowBits as zlib has them: 15 + 16 for gzip, -15 for the bare stream of zip entries.
-std::string deflated(const std::string& bytes, int window_bits) {
-  z_stream stream = {};
-  EXPECT_EQ(::deflateInit2(&stream, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(::deflateBound(&stream, bytes.size()) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(::deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  ::deflateEnd(&stream);
-  return out;
-}
-std::string gzip(const std::string& bytes) { return deflated(bytes, 15 + 16); }
-
-std::string idx(const std::vector<int>& sizes, const std::string& data) {
-  std::string file("\0\0\x08", 3);
-  file += static_cast<char>(sizes.size());
-  for (const int size : sizes) {
-    const std::string little = io::build::le(static_cast<uint64_t>(size), 4);
-    file.append(little.rbegin(), little.rend());
-  }
-  return file + data;
+// The bare stream of zip entries.
+std::string deflated(const std::string& bytes) {
+  const std::string packed = io::gzip(bytes);  // 10 bytes before it, 8 behind it
+  return packed.substr(10, packed.size() - 18);
 }
 
 class ImageSourceTest : public io::Scratch {
@@ -160,7 +140,7 @@ TEST_F(ImageSourceTest, ZipIsReadAsTheFolderIs) {
 
 // An archive of one deflated entry, whose sizes its own header and the directory tell.
 std::string zip_of_deflated(const std::string& name, const std::string& bytes) {
-  const std::string packed = deflated(bytes, -15);
+  const std::string packed = deflated(bytes);
   std::string file = io::build::zip(
       {{.name = name, .data = packed, .size = bytes.size(), .method = 8, .alignment = 1}}, false);
   const auto crc = ::crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size()));
@@ -279,7 +259,8 @@ TEST_F(ImageSourceTest, ArraysOfOtherKindsAreRefused) {
 
 TEST_F(ImageSourceTest, IdxHasItsLabelsBesideIt) {
   const auto images = pattern({3, 5, 7});
-  const std::string plain = idx({3, 5, 7}, raw_bytes(images)), labels = idx({3}, std::string("\7\2\5"));
+  const std::string plain = io::idx_of({3, 5, 7}, raw_bytes(images)),
+                    labels = io::idx_of({3}, std::string("\7\2\5"));
   struct Case {
     const char *images, *labels;
   };
@@ -289,7 +270,7 @@ TEST_F(ImageSourceTest, IdxHasItsLabelsBesideIt) {
         Case{"b-images-idx3-ubyte", "b-labels-idx1-ubyte.gz"},
         Case{"c-images.idx3-ubyte.gz", "c-labels.idx1-ubyte"}, Case{"d-images-idx3-ubyte", "unrelated"}}) {
     const auto pack = [](const std::string& name, const std::string& bytes) {
-      return name.ends_with(".gz") ? gzip(bytes) : bytes;
+      return name.ends_with(".gz") ? io::gzip(bytes) : bytes;
     };
     put(c.images, pack(c.images, plain));
     put(c.labels, pack(c.labels, labels));
@@ -298,11 +279,27 @@ TEST_F(ImageSourceTest, IdxHasItsLabelsBesideIt) {
     EXPECT_TRUE(at::equal(source->read(2).pixels, images[2].unsqueeze(2).expand({5, 7, 3}))) << c.images;
     EXPECT_EQ(source->read(2).label, std::string(c.labels) == "unrelated" ? -1 : 5) << c.images;
   }
-  put("t10k-labels-idx1-ubyte.gz", gzip(idx({2}, "ab")));
+  put("t10k-labels-idx1-ubyte.gz", io::gzip(io::idx_of({2}, "ab")));
   EXPECT_TRUE(contains(message_of<InputError>([&] { open_images(file("t10k-images-idx3-ubyte.gz")); }),
                        "expected integer labels [3], found Byte [2]"));
   EXPECT_TRUE(contains(message_of<InputError>([&] { open_images(file("a-labels-idx1-ubyte")); }),
                        "name the file of images"));
+}
+
+// Debian's dataset-fashion-mnist: 1,000 images of each of ten classes, and 6,000 of each to train on.
+TEST(FashionMnist, HasItsImagesAndLabels) {
+  const std::filesystem::path folder = "/usr/share/datasets/fashion-mnist";
+  ASSERT_TRUE(std::filesystem::exists(folder)) << "run tools/setup.sh evaluate, which installs it";
+  const auto source = open_images(folder / "t10k-images-idx3-ubyte.gz");
+  ASSERT_EQ(source->size(), 10'000);
+  EXPECT_EQ(open_images(folder / "train-images-idx3-ubyte.gz")->size(), 60'000);
+  std::vector<int> per_class(10, 0);
+  for (int64_t i = 0; i < source->size(); ++i) {
+    const SourceImage image = source->read(i);
+    ASSERT_EQ(image.pixels.sizes(), (at::IntArrayRef{28, 28, 3}));
+    ++per_class.at(static_cast<size_t>(image.label));
+  }
+  EXPECT_EQ(per_class, std::vector<int>(10, 1000));
 }
 
 TEST_F(ImageSourceTest, WhatIsNoSetOfImagesIsRefused) {
