@@ -74,19 +74,24 @@ std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path) {
   return parse_npz(file.bytes(), path.string());
 }
 
-std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
-                                           const std::set<std::string>& names) {
-  const auto file = std::make_shared<MappedFile>(path);
-  const auto entries = stored_entries(file->bytes(), path.string());
-  if (!entries) return inflated_arrays(file->bytes(), path.string(), &names);
+std::map<std::string, at::Tensor> parse_npz(std::span<std::byte> bytes, std::shared_ptr<const void> owner,
+                                            const std::string& file, const std::set<std::string>& names) {
+  const auto entries = stored_entries(bytes, file);
+  if (!entries) return inflated_arrays(bytes, file, &names);
   std::map<std::string, at::Tensor> arrays;
   for (const std::string& name : names) {
     const ZipEntry* entry = find_entry(*entries, name + std::string(kSuffix));
     if (entry == nullptr) continue;
-    const auto data = checked_data(file->bytes(), *entry, path.string());
-    arrays.emplace(name, parse_npy(data, file, path.string() + ": array " + quote(name)));
+    arrays.emplace(name,
+                   parse_npy(checked_data(bytes, *entry, file), owner, file + ": array " + quote(name)));
   }
   return arrays;
+}
+
+std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
+                                           const std::set<std::string>& names) {
+  const auto file = std::make_shared<MappedFile>(path);
+  return parse_npz(file->bytes(), file, path.string(), names);
 }
 
 std::set<std::string> npz_names(const std::filesystem::path& path) {
