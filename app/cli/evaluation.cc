@@ -105,6 +105,8 @@ Evaluation::Evaluation(const EvaluationOptions& options, Progress& progress)
   if (!options.json.empty() && options.json != "-") require_writable("--json", options.json, ".json");
   if (!options.save_reference.empty()) require_writable("--save-reference", options.save_reference, ".npz");
   network_ = metrics::open_network(options.network, options.network_file, device_of(options.device));
+  const auto& facts = network_->facts();
+  progress_.say(facts.name + ": images to " + std::to_string(facts.side) + " pixels, " + facts.resize);
 }
 
 metrics::FeatureSet Evaluation::features_of(const std::string& path, int64_t count, int64_t size) {
