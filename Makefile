@@ -5,12 +5,13 @@ SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup setup-gui configure configure-all build demo gui gui-bench screenshots test test-asan test-tsan fuzz parity bench train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ; @tools/setup.sh
 setup-gui: ; @tools/setup.sh gui
+setup-evaluate: ; @tools/setup.sh evaluate
 
 configure: setup
 	@cmake --preset release >/dev/null
@@ -27,6 +28,11 @@ demo: configure  ## draw a grid of images with the embedded model, and which exp
 	$(SWITCHYARD) sample --class all --count 8 --seed 0 --no-images \
 	  --grid out/demo.png --columns 8 --zoom 2 --map out/demo-experts.png
 
+evaluate: configure setup-evaluate ## measure the embedded model's images against ones that it has not learned from
+	@cmake --build build --target switchyard
+	$(SWITCHYARD) sample --class all --count 50 --seed 0 --out out/drawn >/dev/null
+	$(SWITCHYARD) evaluate out/drawn --reference solids --reference-count 2000 --json out/evaluation.json
+
 gui: configure-all ## open the desktop app (MODEL=FILE: with that model)
 	@cmake --build build --target switchyard-gui
 	$(SWITCHYARD_GUI) $(MODEL)
@@ -39,10 +45,10 @@ screenshots: configure-all ## take the README's pictures of the desktop app, and
 	@cmake --build build --target switchyard-gui
 	@tools/screenshots.sh $(SWITCHYARD_GUI)
 
-test: build      ## build and run every test
+test: build setup-evaluate ## build and run every test
 	@ctest --test-dir build --output-on-failure
 
-test-asan: setup-gui ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+test-asan: setup-gui setup-evaluate ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@cmake --preset asan >/dev/null
 	@cmake --build build-asan
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
@@ -58,7 +64,7 @@ fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (def
 	@cmake --build build-fuzz --target fuzz
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
-parity: build    ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
+parity: build setup-evaluate ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \
 	  SWITCHYARD_FIXTURES=$(abspath $(FIXTURES)) $$tests --gtest_filter='*Parity*' --gtest_brief=1 || failed=1; done; exit $$failed
 

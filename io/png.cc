@@ -51,7 +51,7 @@ PngImage parse_png(std::span<const std::byte> bytes, const std::string& name) {
     png_read_info(codec.png, codec.info);
     packed_row = png_get_rowbytes(codec.png, codec.info);
     png_set_expand(codec.png);
-    png_set_scale_16(codec.png);
+    png_set_strip_16(codec.png);
     png_set_strip_alpha(codec.png);
     png_set_gray_to_rgb(codec.png);
     png_set_interlace_handling(codec.png);

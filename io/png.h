@@ -29,7 +29,8 @@ struct PngImage {
 // OutputError: the file cannot be written.
 void write_png(const std::filesystem::path& path, const at::Tensor& image, const TextEntries& text = {});
 
-// Any PNG (grey, palette, 1 to 16 bits, interlaced) as 8-bit RGB; alpha is dropped, not blended. Sides up to
+// Any PNG (grey, palette, 1 to 16 bits, interlaced) as 8-bit RGB; alpha is dropped, not blended, and of 16
+// bits the high byte is kept. Sides up to
 // 32,768, 2^28 pixels in all, 1000 text entries, 8,000,000 bytes of UTF-8 in all their keywords and texts.
 // InputError: not a PNG, damaged, or beyond those limits.
 PngImage read_png(const std::filesystem::path& path);

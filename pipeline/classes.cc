@@ -6,7 +6,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::pipeline {
 namespace {
@@ -40,7 +40,7 @@ int64_t find_class(const dit::ModelConfig& config, const std::string& given) {
   if (beginnings.size() == 1) return beginnings.front();
   const std::string hint = known.empty() ? "the model names no classes: expected an index in 0 .. " +
                                                std::to_string(config.num_classes - 1)
-                                         : sampler::near_misses(given, known);
+                                         : io::near_misses(given, known);
   throw std::invalid_argument((beginnings.empty() ? "unknown class \"" : "ambiguous class \"") + given +
                               "\": " + hint);
 }

@@ -13,7 +13,7 @@
 #include "pipeline/classes.h"
 #include "pipeline/image_plan.h"
 #include "pipeline/settings_text.h"
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 #include "sampler/noise.h"
 
 namespace switchyard::pipeline {
@@ -139,7 +139,7 @@ class List {
         std::vector<std::string_view> known(own.begin(), own.end());
         known.insert(known.end(), options_.begin(), options_.end());
         throw std::invalid_argument("unknown column \"" + column + "\"; " +
-                                    sampler::near_misses(column, known));
+                                    io::near_misses(column, known));
       }
     }
     if (!label || !seed) throw std::invalid_argument(std::string("has no ") + (label ? "seed" : "class"));

@@ -8,7 +8,7 @@
 #include <unordered_map>
 
 #include "pipeline/classes.h"
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 #include "sampler/noise.h"
 
 namespace switchyard::pipeline {
@@ -31,7 +31,7 @@ Balance balance_from_name(std::string_view name) {
   const auto found = std::ranges::find(kBalances, name);
   if (found != kBalances.end()) return static_cast<Balance>(found - kBalances.begin());
   throw std::invalid_argument(
-      c10::str("unknown balance \"", name, "\"; ", sampler::near_misses(name, kBalances)));
+      c10::str("unknown balance \"", name, "\"; ", io::near_misses(name, kBalances)));
 }
 
 std::string_view to_string(Balance balance) { return kBalances.at(static_cast<size_t>(balance)); }

@@ -3,7 +3,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::pipeline {
 namespace {
@@ -22,7 +22,7 @@ const Precision& precision_from_name(std::string_view name) {
     if (kPrecisions[i].name == name || kPrecisions[i].short_name == name) return kPrecisions[i];
     known[i] = kPrecisions[i].short_name;
   }
-  throw std::invalid_argument("unknown dtype \"" + std::string(name) + "\": " + sampler::near_misses(name, known));
+  throw std::invalid_argument("unknown dtype \"" + std::string(name) + "\": " + io::near_misses(name, known));
 }
 
 void require_precision(const Precision& precision, at::Device device, const std::string& asked) {

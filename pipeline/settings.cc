@@ -10,7 +10,7 @@
 
 #include "io/error.h"
 #include "pipeline/settings_text.h"
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 #include "sampler/schedule.h"
 
 namespace switchyard::pipeline {
@@ -50,7 +50,7 @@ Quantization quantization_from_name(std::string_view name) {
   if (found != kQuantizationNames.end())
     return static_cast<Quantization>(found - kQuantizationNames.begin());
   throw std::invalid_argument(
-      c10::str("unknown quantization \"", name, "\"; ", sampler::near_misses(name, kQuantizationNames)));
+      c10::str("unknown quantization \"", name, "\"; ", io::near_misses(name, kQuantizationNames)));
 }
 
 bool Range::holds(double value) const {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::sampler {
 namespace {
@@ -40,7 +40,7 @@ Prediction prediction_from_name(std::string_view name) {
     if (kPredictionNames[i] == name) return static_cast<Prediction>(i);
   }
   throw std::invalid_argument(
-      c10::str("unknown prediction \"", name, "\"; ", near_misses(name, kPredictionNames)));
+      c10::str("unknown prediction \"", name, "\"; ", io::near_misses(name, kPredictionNames)));
 }
 
 std::span<const std::string_view> prediction_names() { return kPredictionNames; }

@@ -7,7 +7,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 #include "sampler/spacing.h"
 #include "sampler/time_grid.h"
 
@@ -52,7 +52,8 @@ std::vector<Level> discrete_levels(const Schedule& schedule, Solver solver, cons
                                    {"linspace", Spacing::linspace}}) {
     if (spacing == name) return levels_at(schedule, spaced_timesteps(kind, timesteps, steps, variant));
   }
-  throw std::invalid_argument(c10::str("unknown spacing \"", spacing, "\"; ", near_misses(spacing, kSpacings),
+  throw std::invalid_argument(c10::str("unknown spacing \"", spacing, "\"; ",
+                                       io::near_misses(spacing, kSpacings),
                                        ", or counts such as \"25\", \"ddim25\", \"10,20,30\""));
 }
 

@@ -12,7 +12,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 #include "sampler/problem.h"
 
 namespace switchyard::sampler {
@@ -91,7 +91,8 @@ GuidanceKind guidance_kind_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kKindNames.size(); ++i) {
     if (kKindNames[i] == name) return static_cast<GuidanceKind>(i);
   }
-  throw std::invalid_argument(c10::str("unknown guidance \"", name, "\"; ", near_misses(name, kKindNames)));
+  throw std::invalid_argument(
+      c10::str("unknown guidance \"", name, "\"; ", io::near_misses(name, kKindNames)));
 }
 
 std::span<const std::string_view> guidance_kind_names() { return kKindNames; }

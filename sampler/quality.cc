@@ -5,7 +5,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::sampler {
 namespace {
@@ -18,7 +18,8 @@ Quality quality_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kQualityNames.size(); ++i) {
     if (kQualityNames[i] == name) return static_cast<Quality>(i);
   }
-  throw std::invalid_argument(c10::str("unknown quality \"", name, "\"; ", near_misses(name, kQualityNames)));
+  throw std::invalid_argument(
+      c10::str("unknown quality \"", name, "\"; ", io::near_misses(name, kQualityNames)));
 }
 
 QualityChoice choose(Quality quality, const Schedule& schedule, Prediction prediction) {

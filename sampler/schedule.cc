@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::sampler {
 namespace {
@@ -61,7 +61,7 @@ Schedule::Schedule(std::string_view name) : name_(name) {
     *this = of_betas(name_, cosine_betas(kTimesteps));
   } else {
     throw std::invalid_argument(
-        c10::str("unknown schedule \"", name, "\"; ", near_misses(name, kScheduleNames)));
+        c10::str("unknown schedule \"", name, "\"; ", io::near_misses(name, kScheduleNames)));
   }
 }
 

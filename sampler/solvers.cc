@@ -9,10 +9,10 @@
 #include <string>
 #include <utility>
 
+#include "io/near_misses.h"
 #include "sampler/ddim.h"
 #include "sampler/ddpm.h"
 #include "sampler/dpm_solver.h"
-#include "sampler/near_misses.h"
 #include "sampler/ode.h"
 #include "sampler/unipc.h"
 
@@ -79,7 +79,8 @@ Solver solver_from_name(std::string_view name) {
   for (std::size_t i = 0; i < kSolverNames.size(); ++i) {
     if (kSolverNames[i] == name) return static_cast<Solver>(i);
   }
-  throw std::invalid_argument(c10::str("unknown solver \"", name, "\"; ", near_misses(name, kSolverNames)));
+  throw std::invalid_argument(
+      c10::str("unknown solver \"", name, "\"; ", io::near_misses(name, kSolverNames)));
 }
 
 std::span<const std::string_view> solver_names() { return kSolverNames; }

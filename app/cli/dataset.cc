@@ -13,10 +13,10 @@
 #include "app/cli/interrupt.h"
 #include "app/cli/progress.h"
 #include "app/cli/usage.h"
-#include "io/png.h"
-#include "figures/image_grid.h"
-#include "sampler/near_misses.h"
 #include "data/solids.h"
+#include "figures/image_grid.h"
+#include "io/near_misses.h"
+#include "io/png.h"
 
 namespace switchyard::app {
 namespace {
@@ -38,7 +38,7 @@ Split split_of(const std::string& name) {
   constexpr std::array<std::string_view, 2> known = {"train", "validation"};
   if (name == known[0]) return Split::train;
   if (name == known[1]) return Split::validation;
-  throw std::invalid_argument("unknown split \"" + name + "\": " + sampler::near_misses(name, known));
+  throw std::invalid_argument("unknown split \"" + name + "\": " + io::near_misses(name, known));
 }
 
 // Images first .. first + n - 1, each [size, size, 3] uint8; on all cores.
@@ -49,7 +49,7 @@ std::vector<at::Tensor> render(Split split, uint64_t first, int64_t n, int64_t s
     for (int64_t i = begin; i < end; ++i) {
       auto& image = images[static_cast<size_t>(i)];
       data::render_solid(split, first + static_cast<uint64_t>(i), static_cast<int>(size),
-                          {image.mutable_data_ptr<uint8_t>(), static_cast<size_t>(image.numel())});
+                         {image.mutable_data_ptr<uint8_t>(), static_cast<size_t>(image.numel())});
     }
   });
   return images;

@@ -48,6 +48,7 @@ ExitCode run(int argc, char** argv) {
   add_merge_command(program);
   add_train_command(program);
   add_dataset_command(program);
+  add_evaluate_command(program);
   add_info_command(program);
   add_convert_command(program);
   try {

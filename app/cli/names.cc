@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::app {
 
@@ -25,7 +25,7 @@ at::ScalarType stored_dtype(const char* option, const std::string& name) {
   if (name == "bf16") return at::kBFloat16;
   if (name == "fp16") return at::kHalf;
   throw std::invalid_argument(std::string(option) + ": unknown number type \"" + name +
-                              "\": " + sampler::near_misses(name, known));
+                              "\": " + io::near_misses(name, known));
 }
 
 }  // namespace switchyard::app

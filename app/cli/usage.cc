@@ -6,15 +6,15 @@
 
 #include "io/atomic_file.h"
 #include "io/error.h"
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::app {
 namespace {
 
 std::string joined(const std::string& text, const std::vector<std::string>& known) {
   return text + ": " +
-         sampler::near_misses(text.substr(0, text.find('=')),
-                              std::vector<std::string_view>(known.begin(), known.end()));
+         io::near_misses(text.substr(0, text.find('=')),
+                         std::vector<std::string_view>(known.begin(), known.end()));
 }
 
 std::string unexpected_argument(const CLI::App& program, const CLI::App& command) {

@@ -5,7 +5,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 namespace switchyard::app {
 
@@ -21,7 +21,7 @@ at::Device device_of(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   if (name == "auto") return at::hasCUDA() ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   if (name != "cuda")
-    throw std::invalid_argument("unknown device \"" + name + "\": " + sampler::near_misses(name, known));
+    throw std::invalid_argument("unknown device \"" + name + "\": " + io::near_misses(name, known));
   if (at::hasCUDA()) return {at::kCUDA, 0};
   throw std::invalid_argument(
       "--device cuda: no NVIDIA GPU was found (the program needs the driver, and to be set up where "

@@ -1,11 +1,11 @@
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-namespace switchyard::sampler {
+namespace switchyard::io {
 namespace {
 
 struct DistanceCase {
@@ -56,4 +56,4 @@ TEST(NearMissesOfMany, SuggestsThreeAndCountsTheRest) {
 }
 
 }  // namespace
-}  // namespace switchyard::sampler
+}  // namespace switchyard::io

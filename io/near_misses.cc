@@ -1,10 +1,10 @@
-#include "sampler/near_misses.h"
+#include "io/near_misses.h"
 
 #include <algorithm>
 #include <utility>
 #include <vector>
 
-namespace switchyard::sampler {
+namespace switchyard::io {
 namespace {
 
 constexpr std::size_t kMaxSuggestions = 3;
@@ -62,4 +62,4 @@ std::string near_misses(std::string_view given, std::span<const std::string_view
   return text;
 }
 
-}  // namespace switchyard::sampler
+}  // namespace switchyard::io

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard::sampler {
+namespace switchyard::io {
 
 /// Edit distance that counts an insertion, a deletion, a substitution or a swap of two neighbours as one
 /// (optimal string alignment), ASCII letters compared without case. O(|a| |b|) time.
@@ -18,4 +18,4 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 /// counted.
 std::string near_misses(std::string_view given, std::span<const std::string_view> known);
 
-}  // namespace switchyard::sampler
+}  // namespace switchyard::io

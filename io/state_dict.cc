@@ -1,0 +1,29 @@
+#include "io/state_dict.h"
+
+#include <nlohmann/json.hpp>
+
+#include "io/error.h"
+#include "io/safetensors.h"
+#include "io/text.h"
+#include "io/torch_file.h"
+
+namespace switchyard::io {
+
+StateDict read_state_dict(const std::filesystem::path& path) {
+  if (!is_torch_file(path)) return read_safetensors(path).tensors;
+  const auto root = read_torch_file(path);
+  if (!root.has_items()) throw InputError(path.string() + ": expected a dict of tensors");
+  // Some training programs put the state dict under this key.
+  const auto* nested = root.find("state_dict");
+  const auto& state = nested && nested->has_items() ? *nested : root;
+  StateDict tensors;
+  for (const auto& [key, value] : state.items()) {
+    if (key.kind != TorchValue::Kind::string || value.kind != TorchValue::Kind::tensor)
+      throw InputError(path.string() + ": expected a dict of tensors, found something else at " +
+                       quote(to_json(key).dump()));
+    tensors.emplace(key.string(), value.tensor());
+  }
+  return tensors;
+}
+
+}  // namespace switchyard::io

@@ -1,0 +1,19 @@
+// A state dict: named tensors, as model files hold them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace switchyard::io {
+
+using StateDict = std::map<std::string, at::Tensor>;
+
+/// The tensors of a safetensors file or of a PyTorch file (a dict of tensors, or one that has it under
+/// "state_dict"), under the file's own names; views of the mapped file as far as the two readers say. Throws
+/// InputError.
+StateDict read_state_dict(const std::filesystem::path& path);
+
+}  // namespace switchyard::io
