@@ -5,7 +5,7 @@ SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo gui gui-bench screenshots test test-asan test-tsan fuzz parity bench train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -27,6 +27,11 @@ demo: configure  ## draw a grid of images with the embedded model, and which exp
 	@mkdir -p out
 	$(SWITCHYARD) sample --class all --count 8 --seed 0 --no-images \
 	  --grid out/demo.png --columns 8 --zoom 2 --map out/demo-experts.png
+
+evaluate: configure setup-evaluate ## measure the embedded model's images against ones that it has not learned from
+	@cmake --build build --target switchyard
+	$(SWITCHYARD) sample --class all --count 50 --seed 0 --out out/drawn >/dev/null
+	$(SWITCHYARD) evaluate out/drawn --reference solids --reference-count 2000 --json out/evaluation.json
 
 gui: configure-all ## open the desktop app (MODEL=FILE: with that model)
 	@cmake --build build --target switchyard-gui

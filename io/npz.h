@@ -1,6 +1,6 @@
 // NumPy's .npz archives: named arrays that `numpy.load` opens.
 //
-// One deflated zip entry "name.npy" per array, format version 1.0, row-major. Source: NumPy's NEP 1.
+// One zip entry "name.npy" per array (io/npy.h); ours are deflated, of version 1.0 and row-major.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <set>
 #include <span>
 #include <string>
 
@@ -19,11 +21,23 @@ namespace switchyard::io {
 // OutputError: the file cannot be written.
 void write_npz(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& arrays);
 
-// The dtypes above, little-endian, row-major, stored or deflated; at most 4 GiB and 64 dimensions per array.
-// InputError names file, array and fault.
+// All arrays: what io/npy.h reads, stored or deflated, at most 4 GiB each. InputError names file, array and fault.
 std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path);
 
 // The same for bytes in memory; `file` stands in for the file's name in messages.
 std::map<std::string, at::Tensor> parse_npz(std::span<const std::byte> bytes, const std::string& file);
+
+// Only those of `names` that the archive holds; others are not looked at. Arrays that are stored, not deflated
+// (numpy.savez), are views of a private mapping of the file and may have any size; their checksums are
+// compared, which reads them once. An array that is not aligned to its dtype in the file is copied.
+std::map<std::string, at::Tensor> read_npz(const std::filesystem::path& path,
+                                           const std::set<std::string>& names);
+
+// The same for bytes in memory, which `owner` keeps alive for the tensors' lifetime.
+std::map<std::string, at::Tensor> parse_npz(std::span<std::byte> bytes, std::shared_ptr<const void> owner,
+                                            const std::string& file, const std::set<std::string>& names);
+
+// The names of its arrays; none of them is read.
+std::set<std::string> npz_names(const std::filesystem::path& path);
 
 }  // namespace switchyard::io

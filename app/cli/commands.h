@@ -13,6 +13,7 @@ namespace switchyard::app {
 void add_sample_command(CLI::App& program);
 void add_train_command(CLI::App& program);
 void add_dataset_command(CLI::App& program);
+void add_evaluate_command(CLI::App& program);
 void add_info_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
 

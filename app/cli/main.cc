@@ -56,6 +56,7 @@ ExitCode run(int argc, char** argv) {
   add_sample_command(program);
   add_train_command(program);
   add_dataset_command(program);
+  add_evaluate_command(program);
   add_info_command(program);
   add_convert_command(program);
   try {

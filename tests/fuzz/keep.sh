@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "$1")
 LLVM_PROFILE_FILE=/dev/null "$build/tests/fuzz/write_seeds" "$build/seeds"
-for reader in json npz png safetensors stored_zip torch_file; do
+for reader in idx jpeg json npz png safetensors stored_zip torch_file; do
   merged=$build/merged/$reader
   rm -rf "$merged"
   mkdir -p "$build/merged"

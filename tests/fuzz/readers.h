@@ -18,6 +18,8 @@ namespace switchyard::fuzz {
 using Bytes = std::span<const std::byte>;
 
 // True where the bytes were read, false where they were refused.
+bool fuzz_idx(Bytes bytes);
+bool fuzz_jpeg(Bytes bytes);
 bool fuzz_json(Bytes bytes);
 bool fuzz_npz(Bytes bytes);
 bool fuzz_png(Bytes bytes);
@@ -26,6 +28,8 @@ bool fuzz_stored_zip(Bytes bytes);
 bool fuzz_torch_file(Bytes bytes);
 
 // What fuzzing starts from: files that are read, and those that the tests know to be refused.
+std::vector<std::string> idx_seeds();
+std::vector<std::string> jpeg_seeds();
 std::vector<std::string> json_seeds();
 std::vector<std::string> npz_seeds();
 std::vector<std::string> png_seeds();
@@ -40,6 +44,8 @@ struct Reader {
 };
 
 inline constexpr Reader kReaders[] = {
+    {"idx", fuzz_idx, idx_seeds},
+    {"jpeg", fuzz_jpeg, jpeg_seeds},
     {"json", fuzz_json, json_seeds},
     {"npz", fuzz_npz, npz_seeds},
     {"png", fuzz_png, png_seeds},

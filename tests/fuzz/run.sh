@@ -10,8 +10,10 @@ build=$1 seconds=$2 least=89 kept=fuzz-corpus
 # A reader's own files; each counts once, with the reader that it was written for. Not among them: mapped_file.cc, which no bytes
 # but only failing system calls drive, and the writers.
 declare -A sources=(
+  [idx]="io/idx.cc"
+  [jpeg]="io/jpeg.cc"
   [json]="io/json.cc"
-  [npz]="io/npz.cc"
+  [npz]="io/npz.cc io/npz/header.cc io/zip_archive.cc"
   [png]="io/png.cc io/png/text.cc"
   [safetensors]="io/safetensors.cc"
   [stored_zip]="io/stored_zip.cc $build/include/io/io/memory_budget.h"
@@ -19,14 +21,14 @@ declare -A sources=(
                 io/torch_value.cc io/own_bytes.cc io/text.cc"
 )
 # MiB that one allocation may take. An input is at most 4 KiB long, and so much of deflate can stand for 4 MiB of an array, or of
-# pixels of one bit that become three bytes each.
-declare -A most=([npz]=8 [png]=128)
+# pixels of one bit that become three bytes each; of a progressive JPEG as many pixels become coefficients of two bytes as well.
+declare -A most=([idx]=8 [jpeg]=64 [npz]=8 [png]=128)
 
 LLVM_PROFILE_FILE=/dev/null "$build/tests/fuzz/write_seeds" "$build/seeds"
 mkdir -p "$build/fuzz"
 failed=0
 printf "%-12s %10s %16s %16s\n" reader inputs lines branches
-for reader in json npz png safetensors stored_zip torch_file; do
+for reader in idx jpeg json npz png safetensors stored_zip torch_file; do
   log=$build/fuzz/$reader.log profile=$build/fuzz/$reader
   mkdir -p "$kept/$reader"
   LLVM_PROFILE_FILE=$profile.profraw "$build/tests/fuzz/fuzz_$reader" -max_total_time="$seconds" -max_len=4096 -timeout=10 \

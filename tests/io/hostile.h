@@ -14,6 +14,8 @@ struct Hostile {
   std::string message;  // a part of what must be said
 };
 
+std::vector<Hostile> hostile_idx_files();
+std::vector<Hostile> hostile_jpegs();
 std::vector<Hostile> hostile_json();
 std::vector<Hostile> hostile_npz_files();
 std::vector<Hostile> hostile_pngs();
@@ -36,6 +38,19 @@ std::string with_header(const std::string& header, std::size_t data = 0);
 std::string npy_header(const std::string& dtype, const std::string& shape);
 std::string npy_of(const std::string& header, const std::string& data);
 std::string npz_of(const std::string& header, const std::string& data);
+
+// An IDX file of unsigned bytes; and any bytes as gzip packs them.
+std::string idx_of(const std::vector<std::uint32_t>& sizes, const std::string& data);
+std::string gzip(const std::string& bytes);
+
+// A JPEG file of a pattern, written by libjpeg.
+struct JpegKind {
+  int width = 8, height = 8, components = 1;  // 1 grey, 3 YCbCr, 4 CMYK
+  int restart_interval = 0;
+  bool is_rgb = false, is_subsampled = false, is_progressive = false, is_arithmetic = false;
+  bool is_one_scan_per_component = false;
+};
+std::string jpeg_of(const JpegKind& kind);
 
 // A PNG file of these rows, each with its filter's number, and these chunks before them; one grey pixel.
 struct PngHead {

@@ -10,6 +10,7 @@
 #include "hostile.h"
 #include "io/error.h"
 #include "scratch.h"
+#include "torch_builder.h"
 
 namespace switchyard::io {
 namespace {
@@ -114,6 +115,62 @@ TEST_F(NpzTest, ReadsWhatNumpyStores) {
   const auto found =
       read_npz(put("a.npz", npz_of("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), }  \n", "ab")));
   expect_same(found.at("a"), at::tensor({'a', 'b'}, at::kByte).view({2, 1}), "a");
+}
+
+TEST_F(NpzTest, ArraysThatNobodyWantsAreNotRead) {
+  const auto good = put("good.npz", npz_of(npy_header("|u1", "2,"), "ab"));
+  EXPECT_EQ(read_npz(good, {"a", "b"}).size(), 1u);
+  EXPECT_TRUE(read_npz(good, {"b"}).empty());
+  const auto bad = put("bad.npz", npz_of(npy_header("|O", ""), "abcdefgh"));
+  EXPECT_TRUE(read_npz(bad, {"b"}).empty());
+  EXPECT_EQ(npz_names(bad), std::set<std::string>{"a"});
+}
+
+TEST_F(NpzTest, NamedArraysAreReadAlone) {
+  const std::string bytes = npy_of(npy_header("|u1", "2, 3"), "abcdef");
+  const std::string stored =
+      build::zip({{.name = "a.npy", .data = bytes, .alignment = 1},
+                  {.name = "long.npy", .data = npy_of(npy_header("<i8", "1,"), "12345678")},
+                  {.name = "text.npy", .data = npy_of(npy_header("<U1", ""), "abcd")},
+                  {.name = "b.txt", .data = "x"}},
+                 /*zip64=*/false);
+  put("stored.npz", stored);
+  const auto arrays = read_npz(file("stored.npz"), {"a", "long", "missing"});
+  ASSERT_EQ(arrays.size(), 2u);
+  expect_same(arrays.at("a"), at::arange('a', 'g', at::kByte).view({2, 3}), "a");
+  expect_same(arrays.at("long"), at::full({1}, 0x3837363534333231, at::kLong), "long");
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(file("stored.npz"), {"text"}); }),
+                       "stored.npz: array \"text\": unsupported dtype"));
+
+  write_npz(file("deflated.npz"), {{"a", at::ones({40})}, {"b", at::zeros({2})}});
+  const auto inflated = read_npz(file("deflated.npz"), {"b", "missing"});
+  ASSERT_EQ(inflated.size(), 1u);
+  expect_same(inflated.at("b"), at::zeros({2}), "b");
+}
+
+TEST_F(NpzTest, FlippedBitsOfStoredArraysAreSeen) {
+  std::string bytes = npz_of(npy_header("|u1", "64,"), std::string(64, 'a'));
+  bytes[bytes.find("aaaa") + 20] ^= 4;
+  EXPECT_TRUE(contains(message_of<InputError>([&] { read_npz(put("a.npz", bytes), {"a"}); }), "a.npz"));
+}
+
+TEST_F(NpzTest, HostileFilesAreRefusedWhereOneArrayIsRead) {
+  for (const Hostile& hostile : hostile_npz_files()) {
+    if (hostile.message == "expected a name that ends with .npy") continue;  // there is no "a" then
+    SCOPED_TRACE(hostile.what);
+    EXPECT_THROW(read_npz(put("a.npz", hostile.bytes), {"a"}), InputError);
+  }
+}
+
+TEST_F(NpzTest, NpyFileIsRead) {
+  const std::string good = npy_of(npy_header("<f4", "2,"), std::string("\0\0\x80\x3f\0\0\0\x40", 8));
+  expect_same(read_npy(put("a.npy", good)), at::tensor({1.f, 2.f}), "a");
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_TRUE(
+        contains(message_of<InputError>([&] { read_npy(put("b.npy", good.substr(0, size))); }), "b.npy"))
+        << size;
+  EXPECT_THROW(read_npy(put("c.npy", good + "x")), InputError);
+  EXPECT_THROW(read_npy(put("d.npy", npy_of(npy_header("|u1", "4611686018427387904,"), "x"))), InputError);
 }
 
 TEST_F(NpzTest, HostileFilesAreRefusedWithAReason) {

@@ -1,0 +1,22 @@
+// The inception score (Salimans et al. 2016, arXiv:1606.03498): exp of the mean divergence of an image's class
+// probabilities from those of its part of the set.
+//
+//   exp(mean_i sum_j p_ij (log p_ij - log mean_i p_ij))
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace switchyard::metrics {
+
+struct InceptionScore {
+  double mean = 0, deviation = 0;  // over the parts; the deviation's divisor is their number
+};
+
+/// logits: [N, classes], of which the probabilities are the softmax over all classes, in float64. Part b is the rows from
+/// b N / splits to (b + 1) N / splits, in the order given: shuffle images that come class by class. Throws
+/// std::invalid_argument for fewer rows than parts.
+InceptionScore inception_score(const at::Tensor& logits, int64_t splits = 10);
+
+}  // namespace switchyard::metrics

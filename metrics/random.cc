@@ -1,0 +1,61 @@
+#include "metrics/random.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+namespace switchyard::metrics {
+namespace {
+
+// SplitMix64 (Steele, Lea and Flood 2014): <random>'s distributions differ between standard libraries.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 0xD1342543DE82EF95u) {}
+
+  uint64_t next() {
+    uint64_t z = state_ += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+  }
+
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // 0 <= u < 1
+
+  int64_t below(int64_t n) { return static_cast<int64_t>(uniform() * static_cast<double>(n)); }
+
+ private:
+  uint64_t state_;
+};
+
+}  // namespace
+
+at::Tensor shuffled(int64_t n, uint64_t seed) {
+  Random random(seed);
+  auto order = at::arange(n, at::kLong);
+  auto* const data = order.mutable_data_ptr<int64_t>();
+  for (int64_t i = n - 1; i > 0; --i) std::swap(data[i], data[random.below(i + 1)]);  // Fisher and Yates
+  return order;
+}
+
+at::Tensor resampled_counts(int64_t n, uint64_t seed) {
+  Random random(seed);
+  auto counts = at::zeros({n}, at::kDouble);
+  auto* const data = counts.mutable_data_ptr<double>();
+  for (int64_t i = 0; i < n; ++i) ++data[random.below(n)];
+  return counts;
+}
+
+at::Tensor normal_numbers(int64_t rows, int64_t columns, uint64_t seed) {
+  Random random(seed);
+  auto numbers = at::empty({rows, columns}, at::kDouble);
+  auto* const data = numbers.mutable_data_ptr<double>();
+  for (int64_t i = 0; i < numbers.numel(); ++i) {
+    const double radius = std::sqrt(-2 * std::log(1 - random.uniform()));
+    data[i] = radius * std::cos(2 * std::numbers::pi * random.uniform());
+  }
+  return numbers;
+}
+
+}  // namespace switchyard::metrics

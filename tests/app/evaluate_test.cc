@@ -1,0 +1,145 @@
+// `switchyard evaluate` from outside.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "../io/scratch.h"
+#include "io/npz.h"
+#include "program.h"
+
+namespace switchyard::app {
+namespace {
+
+namespace fs = std::filesystem;
+using io::contains;
+
+class Evaluate : public io::Scratch {
+ protected:
+  void SetUp() override {
+    fs::create_directories(work());
+    ASSERT_FALSE(fs::is_empty(SWITCHYARD_NETWORK_DIR))
+        << "EfficientNet is missing: run tools/setup.sh evaluate";
+  }
+  fs::path work() const { return file("work"); }
+
+  Outcome start(std::vector<std::string> arguments, Launch launch = {}) const {
+    arguments.insert(arguments.begin(), "evaluate");
+    launch.folder = work();
+    launch.environment.push_back("SWITCHYARD_NETWORKS=" + networks_);
+    return run(arguments, launch);
+  }
+
+  // A folder of solids, and files that only look like images.
+  void export_solids(const char* count) const {
+    ASSERT_EQ(run({"dataset", "--export", "drawn", "--count", count, "--quiet"}, {.folder = work()}).code, 0);
+  }
+
+  static nlohmann::json json_in(const fs::path& file) { return nlohmann::json::parse(text_of(file)); }
+
+  std::string networks_ = SWITCHYARD_NETWORK_DIR;
+};
+
+double value_of(const nlohmann::json& json, const std::string& metric) {
+  for (const auto& number : json.at("numbers"))
+    if (number.at("metric") == metric) return number.at("value");
+  ADD_FAILURE() << "no " << metric;
+  return 0;
+}
+
+TEST_F(Evaluate, TableAndJsonNameWhatWasMeasured) {
+  const auto outcome = start({"solids-train", "--count", "40", "--reference", "solids", "--reference-count",
+                              "60", "--resamples", "5", "--json", "n.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* part : {"solids, training, 40", "solids, held out, 60", "FD-EfficientNet-Lite0", "resize",
+                           "range", "precision", "sliced Wasserstein", "only 40 images"})
+    EXPECT_TRUE(contains(outcome.out, part));
+  EXPECT_EQ(outcome.out.find("FID"), std::string::npos);
+  const auto json = json_in(work() / "n.json");
+  EXPECT_GT(value_of(json, "frechet"), 0);
+  EXPECT_EQ(json.at("numbers").at(0).at("real_against_real_count"), 30);
+}
+
+TEST_F(Evaluate, SavedFeaturesGiveTheSameNumbers) {
+  export_solids("30");
+  ASSERT_EQ(start({"drawn", "--reference", "solids", "--reference-count", "40", "--resamples", "0", "--json",
+                   "a.json", "--save-reference", "real.npz"})
+                .code,
+            0);
+  ASSERT_EQ(start({"drawn", "--save-reference", "drawn.npz"}).code, 0);
+  const auto again = start({"drawn.npz", "--reference", "real.npz", "--resamples", "0", "--json", "-"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(nlohmann::json::parse(again.out).at("numbers"), json_in(work() / "a.json").at("numbers"));
+  // Another network does not take them.
+  const auto other = start({"drawn", "--reference", "real.npz", "--network", "efficientnet-lite2"});
+  EXPECT_EQ(other.code, 3);
+  EXPECT_TRUE(contains(other.err, "was made with the network"));
+}
+
+TEST_F(Evaluate, BadImagesAreNamedAndCounted) {
+  export_solids("6");
+  std::ofstream(work() / "drawn/broken.png") << "no picture";
+  std::ofstream(work() / "drawn/cut.png") << text_of(work() / "drawn/000000-sphere.png").substr(0, 200);
+  const auto refused = start({"drawn", "--reference", "solids", "--reference-count", "20"});
+  EXPECT_EQ(refused.code, 3);
+  for (const char* part : {"2 of 8 images cannot be read", "broken.png", "cut.png"})
+    EXPECT_TRUE(contains(refused.err, part));
+  EXPECT_TRUE(refused.out.empty());
+  const auto skipped = start({"drawn", "--reference", "solids", "--reference-count", "20", "--skip-bad"});
+  EXPECT_EQ(skipped.code, 0) << skipped.err;
+  for (const char* part : {"2 images cannot be read and are left out", "broken.png", "cut.png"})
+    EXPECT_TRUE(contains(skipped.err, part));
+  EXPECT_TRUE(contains(skipped.out, "2 images could not be read and are left out"));
+}
+
+TEST_F(Evaluate, WrongQuestionsAreAnsweredBeforeTheWork) {
+  struct Case {
+    std::vector<std::string> arguments;
+    int code;
+    const char* message;
+  };
+  io::write_npz(work() / "statistics.npz",
+                {{"mu", at::zeros({7}, at::kDouble)}, {"sigma", at::eye(7, at::kDouble)}});
+  for (const auto& [arguments, code, message] : std::vector<Case>{
+           {{}, 2, "images is required"},
+           {{"solids"}, 2, "nothing to compare with: add --reference"},
+           {{"solids", "--reference", "solids", "--metrics", "frechte"}, 2, "did you mean \"frechet\""},
+           {{"solids", "--reference", "solids", "--network", "inception"},
+            2,
+            "unknown feature network \"inception\""},
+           {{"solids", "--reference", "solids", "--neighbours", "0"},
+            2,
+            "--neighbours: expected 1 .. 1000, got 0"},
+           {{"solids", "--reference", "solids", "--json", "n.txt"}, 2, "ending in .json"},
+           {{"solids", "--reference", "solids", "--json", "missing/n.json"}, 5, "missing/n.json"},
+           {{"missing", "--reference", "solids"}, 3, "missing"},
+           {{"statistics.npz", "--reference", "solids"}, 3, "expected statistics of 1280 features"},
+       }) {
+    SCOPED_TRACE(message);
+    const auto outcome = start(arguments);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_TRUE(contains(outcome.err, message));
+    EXPECT_TRUE(outcome.out.empty());
+  }
+}
+
+TEST_F(Evaluate, MissingWeightsSayWhereTheyGo) {
+  networks_ = work().string();
+  const auto outcome = start({"solids", "--reference", "solids", "--network", "inception-pytorch-fid"});
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_TRUE(contains(outcome.err, "pt_inception-2015-12-05-6726825d.pth"));
+}
+
+TEST_F(Evaluate, CtrlCEndsIt) {
+  Launch launch;
+  launch.interrupt_when = [&] {
+    return fs::exists(work().string() + ".err") && !text_of(work().string() + ".err").empty();
+  };
+  const auto outcome = start({"solids-train", "--reference", "solids"}, launch);
+  EXPECT_EQ(outcome.code, 130);
+  EXPECT_TRUE(outcome.out.empty());
+}
+
+}  // namespace
+}  // namespace switchyard::app
