@@ -42,8 +42,8 @@ gui-bench: configure-all ## time the desktop app's frames, its idle window and w
 	@xvfb-run -a -s "-screen 0 1280x800x24" build/bench/bench_gui
 
 screenshots: configure-all ## take the README's pictures of the desktop app, and of every panel at every size in out/screens
-	@cmake --build build --target switchyard-gui
-	@tools/screenshots.sh $(SWITCHYARD_GUI)
+	@cmake --build build --target switchyard-gui --target switchyard
+	@tools/screenshots.sh $(SWITCHYARD_GUI) $(SWITCHYARD)
 
 test: build setup-evaluate ## build and run every test
 	@ctest --test-dir build --output-on-failure
@@ -53,10 +53,10 @@ test-asan: setup-gui setup-evaluate ## the tests under AddressSanitizer and Unde
 	@cmake --build build-asan
 	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
 
-test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator: a race detector for their barriers
+test-tsan: setup-gui ## under ThreadSanitizer: the CUDA kernels in the emulator, and the desktop app with random events
 	@cmake --preset tsan >/dev/null
-	@cmake --build build-tsan --target test_emulator
-	@ctest --test-dir build-tsan --output-on-failure -R '^emulator$$'
+	@cmake --build build-tsan --target test_emulator --target monkey
+	@TSAN_OPTIONS=suppressions=$(CURDIR)/tests/gui/tsan.supp ctest --test-dir build-tsan --output-on-failure -R '^(emulator|monkey)$$'
 
 fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (default: 20); what share of them was reached
 	@tools/setup.sh fuzz

@@ -10,7 +10,8 @@
 set(imgui_sources ${CMAKE_SOURCE_DIR}/.imgui)
 find_package(glfw3 3.3 QUIET)
 find_package(OpenGL QUIET COMPONENTS OpenGL)
-if(NOT EXISTS ${imgui_sources}/requirements.txt OR NOT glfw3_FOUND OR NOT OpenGL_FOUND)
+find_package(X11 QUIET)  # for an image on the clipboard; comes with GLFW
+if(NOT EXISTS ${imgui_sources}/requirements.txt OR NOT glfw3_FOUND OR NOT OpenGL_FOUND OR NOT X11_FOUND)
   message(STATUS "Desktop app: left out (`make gui` installs what it needs)")
   set(SWITCHYARD_GUI OFF)
   return()

@@ -38,6 +38,17 @@ add_library(switchyard_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
 target_link_libraries(switchyard_pch PUBLIC torch PRIVATE switchyard_options)
 target_precompile_headers(switchyard_pch PRIVATE <ATen/ATen.h> <torch/csrc/autograd/custom_function.h>)
 
+# SWITCHYARD_APP_SANITIZER instruments the layers in which the app's threads meet, and none below them: what these compute
+# with, libtorch and OpenMP, has barriers that ThreadSanitizer does not see, so that it would find races in every loop.
+if(SWITCHYARD_APP_SANITIZER)
+  set(SWITCHYARD_SANITIZED_LAYERS pipeline studio gui CACHE STRING "Which SWITCHYARD_APP_SANITIZER is for")
+  set(sanitizer -fsanitize=${SWITCHYARD_APP_SANITIZER} -fno-omit-frame-pointer -g1)
+  add_library(switchyard_sanitized_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
+  target_link_libraries(switchyard_sanitized_pch PUBLIC torch PRIVATE switchyard_options)
+  target_compile_options(switchyard_sanitized_pch PRIVATE ${sanitizer} -Wno-error)
+  target_precompile_headers(switchyard_sanitized_pch PRIVATE <ATen/ATen.h> <torch/csrc/autograd/custom_function.h>)
+endif()
+
 function(switchyard_layer name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
@@ -50,7 +61,13 @@ function(switchyard_layer name)
   file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder} ${CMAKE_BINARY_DIR}/include/${name}/${folder} SYMBOLIC)
   target_include_directories(${name} PUBLIC ${CMAKE_BINARY_DIR}/include/${name})
   target_link_libraries(${name} PUBLIC torch ${arg_DEPENDS} ${arg_LIBRARIES} PRIVATE switchyard_options)
-  target_precompile_headers(${name} REUSE_FROM switchyard_pch)
+  if(name IN_LIST SWITCHYARD_SANITIZED_LAYERS)
+    target_compile_options(${name} PRIVATE ${sanitizer} -Wno-error)
+    target_link_options(${name} PUBLIC -fsanitize=${SWITCHYARD_APP_SANITIZER})
+    target_precompile_headers(${name} REUSE_FROM switchyard_sanitized_pch)
+  else()
+    target_precompile_headers(${name} REUSE_FROM switchyard_pch)
+  endif()
 endfunction()
 
 # A program of ours: like a layer, but nothing can depend on it.

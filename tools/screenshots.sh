@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
 # Pictures of the desktop app, taken by itself on a display that nobody sees: docs/gui.png and docs/gui-demo.png for the
 # README, docs/gui/ with every panel, and out/screens with every panel at three sizes and two scales, to be looked at for
-# text that is cut off.
+# text that is cut off. The gate is that of SWITCH_MODEL=FILE, or of a toy that is trained here in seconds.
 #
-#   screenshots.sh PATH/TO/switchyard-gui
+#   screenshots.sh PATH/TO/switchyard-gui PATH/TO/switchyard
 set -euo pipefail
 cd "$(dirname "$0")/.."
-program=$1
-panels=(Generate Surgery Queue Canvas Gallery "Patch map" "Timestep map" Atlas Flow Rank
-        "Patches of an expert" "What if" "Content or place")
+program=$1 switchyard=$2
+screens=out/screens
+all=(--size 1280x800,1920x1200,900x700 --scale 1,2)
 
 shot() { xvfb-run -a -s "-screen 0 2560x1600x24" "$program" --device cpu "$@"; }
-named() { tr 'A-Z ' 'a-z-' <<< "$1"; }
 
-mkdir -p docs/gui out/screens
-shot --demo docs/gui-demo.png --draw cube --seed 7 --steps 16 --size 1000x640 --theme light
+mkdir -p docs/gui "$screens/switch"
+if [[ -z ${SWITCH_MODEL:-} ]]; then
+  "$switchyard" train --preset tiny --model tiny-switch-dit-moe --out out/switch-toy --quiet
+  SWITCH_MODEL=out/switch-toy/model.safetensors
+fi
+shot --demo docs/gui-demo.png --draw cube --seed 7 --steps 16 --size 1080x720 --theme light
 shot --screenshot docs/gui.png --draw cube --seed 3 --layer 3 --mute 5 --size 1440x900
-for panel in "${panels[@]}"; do
-  name=$(named "$panel")
-  shot --screenshot "docs/gui/$name.png" --draw torus --seed 7 --steps 16 --layer 3 --step 10 \
-    --show "$panel" --size 1280x800
-  for size in 1280x800 1920x1200 900x700; do
-    for scale in 1 2; do
-      shot --screenshot "out/screens/$name-$size-$scale.png" --draw torus --seed 7 --steps 8 --layer 3 --step 5 \
-        --show "$panel" --size "$size" --scale "$scale"
-    done
-  done
+shot --screenshots "$screens" --draw cube,torus --count 2 --seed 7 --steps 16 --layer 3 --step 10 --expert 4 --patch 120 \
+  --mute 5 "${all[@]}"
+shot "$SWITCH_MODEL" --screenshots "$screens/switch" --draw 0 --steps 16 "${all[@]}"
+
+for picture in "$screens"/*-1280x800-1x.png "$screens"/switch/gate-1280x800-1x.png; do
+  name=$(basename "$picture")
+  cp "$picture" "docs/gui/${name%-1280x800-1x.png}.png"
 done

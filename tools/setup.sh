@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build ccache python3-venv
           libpng-dev libjpeg62-turbo-dev libssl-dev libzip-dev nlohmann-json3-dev libcli11-dev libstb-dev fonts-inter libgtest-dev)
-[[ ${1:-} == gui ]] && packages+=(libglfw3-dev libgl-dev libgl1-mesa-dri xvfb xauth xdotool)
+[[ ${1:-} == gui ]] && packages+=(libglfw3-dev libgl-dev libx11-dev libgl1-mesa-dri xvfb xauth xdotool)
 [[ ${1:-} == evaluate ]] && packages+=(dataset-fashion-mnist)
 [[ ${1:-} == fuzz ]] && packages+=(clang llvm libclang-rt-dev)
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/gui/layout.h"
+#include "app/gui/studio/exports.h"
 #include "app/gui/ui.h"
 #include "app/gui/widgets.h"
 
@@ -22,7 +23,9 @@ void look(Ui& ui) {
   auto& selection = ui.studio.selection;
   ui.run = ui.studio.selected();
   ui.record = ui.run ? selection.clamp(*ui.run) : nullptr;
+  const auto* before = ui.other;
   ui.other = ui.studio.compared();
+  if (ui.other && ui.other != before && ui.canvas == CanvasMode::one) ui.canvas = CanvasMode::side_by_side;
   ui.other_record = ui.other ? ui.other->record(selection.router) : nullptr;
   if (ui.patch_shows == PatchShows::changed && !ui.other_record) ui.patch_shows = PatchShows::expert;
   if (!ui.other && ui.canvas > CanvasMode::all) ui.canvas = CanvasMode::one;
@@ -68,6 +71,7 @@ void keys(Ui& ui) {
       studio.cancel();
     }
   }
+  if (pressed(ImGuiMod_Ctrl | ImGuiKey_C)) copy_image(ui);
   if (ImGui::IsAnyItemActive() || !ui.run || ui.gallery_focused) return;
   const auto plain = [](ImGuiKey key) { return ImGui::IsKeyPressed(key) && ImGui::GetIO().KeyMods == 0; };
   if (plain(ImGuiKey_Space)) toggle_play(ui);
@@ -105,6 +109,7 @@ void menu(Ui& ui) {
                                studio.save(run, folder);
                              }};
     }
+    if (ImGui::MenuItem("Copy image", "Ctrl+C", false, drawn)) copy_image(ui);
     ImGui::Separator();
     if (ImGui::MenuItem("Quit", "Ctrl+Q")) ui.quit = true;
     ImGui::EndMenu();
@@ -206,6 +211,14 @@ void toggle_play(Ui& ui) {
   }
   if (ui.studio.selection.step + 1 >= ui.run->steps()) go_to_step(ui, 0);
   ui.playing = Clock::now();
+}
+
+void copy_image(Ui& ui) {
+  const auto& selection = ui.studio.selection;
+  const auto pixels = ui.run ? ui.run->shown(selection.image, selection.step) : at::Tensor();
+  if (!pixels.defined()) return;
+  if (ui.studio.attempt("Cannot copy", [&] { ui.clipboard.copy_png(studio::png_bytes(pixels)); }))
+    ui.studio.say("Copied " + ui.run->title(selection.image));
 }
 
 void frame(Ui& ui) {

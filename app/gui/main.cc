@@ -1,8 +1,10 @@
 // The `switchyard-gui` program.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/gui/pictures.h"
 #include "app/program/device.h"
@@ -14,21 +16,24 @@ namespace {
 using namespace switchyard;
 
 struct Options {
-  std::filesystem::path model, decoder, screenshot, demo;
-  std::string draw, size = "1440x900", theme, device = "auto";
+  std::filesystem::path model, decoder, screenshot, screenshots, demo;
+  std::vector<std::string> draw, sizes = {"1440x900"};
+  std::vector<double> scales;
+  std::string theme, device = "auto";
   std::optional<uint64_t> seed;
   std::optional<int> steps;
   gui::View view;
   int64_t count = 1;
-  double scale = 0;
 };
 
-void add_options(CLI::App& program, Options& options) {
+void add_drawing(CLI::App& program, Options& options) {
   program.add_option("model", options.model, "Model file or folder; default: the one inside the program")
       ->type_name("FILE");
   program.add_option("--vae", options.decoder, "Decoder of a model that draws latents")->type_name("FILE");
   app::add_device_option(program, options.device);
-  program.add_option("--draw", options.draw, "Draw this class at once")->type_name("CLASS");
+  program.add_option("--draw", options.draw, "Draw this class at once, or several")
+      ->type_name("CLASS,...")
+      ->delimiter(',');
   program.add_option("--seed", options.seed, "Its seed")->type_name("N");
   program.add_option("--count", options.count, "How many images of it")
       ->type_name("N")
@@ -36,32 +41,49 @@ void add_options(CLI::App& program, Options& options) {
   program.add_option("--steps", options.steps, "In how many steps; default: the model's own")
       ->type_name("N")
       ->check(CLI::Range(1, 10'000));
-  program.add_option("--size", options.size, "Of the window, in pixels")->type_name("WxH");
-  program.add_option("--scale", options.scale, "Of everything on the screen; default: the monitor's")
+  program.add_option("--size", options.sizes, "Of the window, in pixels")->type_name("WxH")->delimiter(',');
+  program.add_option("--scale", options.scales, "Of everything on the screen; default: the monitor's")
       ->type_name("S")
+      ->delimiter(',')
       ->check(CLI::Range(0.5, 4.0));
   program.add_option("--theme", options.theme, "dark or light")->check(CLI::IsMember({"dark", "light"}));
-  auto* picture = program
-                      .add_option("--screenshot", options.screenshot,
-                                  "Write a picture of the window when all is drawn, and end")
-                      ->type_name("FILE");
+}
+
+void add_pictures(CLI::App& program, Options& options) {
+  auto* which = program.add_option_group("Pictures", "Draw, write pictures of the window, and end");
+  which->add_option("--screenshot", options.screenshot, "A picture when all is drawn")->type_name("FILE");
+  which
+      ->add_option("--screenshots", options.screenshots,
+                   "A picture of every panel, at each --size and --scale")
+      ->type_name("FOLDER");
+  which
+      ->add_option("--demo", options.demo,
+                   "A moving picture (APNG) of an image that is drawn, with and without an expert")
+      ->type_name("FILE");
+  which->require_option(0, 1);
+  auto& view = options.view;
   program
-      .add_option(
-          "--demo", options.demo,
-          "Write a moving picture (APNG) of an image that is drawn, with and without an expert, and end")
-      ->type_name("FILE")
-      ->excludes(picture);
-  program
-      .add_option("--show", options.view.panel, "The panel to bring to the front: \"Atlas\", \"Flow\", ...")
+      .add_option("--show", view.panel,
+                  "With --screenshot: the panel in front; what it measures is measured before")
       ->type_name("PANEL")
-      ->needs(picture);
-  program.add_option("--layer", options.view.layer, "The layer to look at")->type_name("N")->needs(picture);
-  program.add_option("--step", options.view.step, "The step to look at")->type_name("N")->needs(picture);
-  program
-      .add_option("--mute", options.view.mute,
-                  "Mute this expert of the layer, and draw again beside the first")
-      ->type_name("N")
-      ->needs(picture);
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(gui::kPictured), std::end(gui::kPictured)),
+                            CLI::ignore_case));
+  const auto number = [&](const char* name, auto& value, const char* help) {
+    program.add_option(name, value, help)->type_name("N");
+  };
+  number("--layer", view.layer, "The layer to look at");
+  number("--step", view.step, "The step to look at");
+  number("--expert", view.expert, "The expert to look at");
+  number("--patch", view.patch, "The patch to pin");
+  number("--mute", view.mute, "Mute this expert of the layer, and draw again beside the first");
+}
+
+gui::Screen screen_of(const std::string& size, double scale) {
+  gui::Screen screen{.scale = scale};
+  if (std::sscanf(size.c_str(), "%dx%d", &screen.width, &screen.height) != 2 || screen.width < 320 ||
+      screen.height < 240)
+    throw std::invalid_argument("--size: expected such as 1280x800, got " + size);
+  return screen;
 }
 
 int end_with(int code, const std::string& message) {
@@ -69,15 +91,33 @@ int end_with(int code, const std::string& message) {
   return code;
 }
 
-int run(const Options& options) {
-  gui::AppOptions app_options;
-  if (std::sscanf(options.size.c_str(), "%dx%d", &app_options.window.width, &app_options.window.height) !=
-          2 ||
-      app_options.window.width < 320 || app_options.window.height < 240) {
-    return end_with(2, "--size: expected such as 1280x800, got " + options.size);
+// Queues what --draw says. Nothing: done; else the exit code.
+std::optional<int> draw(gui::App& app, const Options& options, const std::vector<std::string>& classes) {
+  auto& studio = app.studio;
+  if (!gui::run_until(app, [&] { return !studio.opening(); })) return 0;
+  if (!studio.model()) return end_with(3, studio.status().text);
+  auto& form = studio.form;
+  if (options.seed) form.seed = *options.seed, form.fresh_seed = false;
+  if (options.steps) form.settings.grid.steps = *options.steps;
+  form.count = options.count;
+  for (const auto label : pipeline::find_classes(studio.model()->config, classes)) {
+    form.label = label;
+    studio.draw();
   }
+  return {};
+}
+
+int run(const Options& options) {
+  std::vector<gui::Screen> screens;
+  for (const auto& size : options.sizes)
+    for (const double scale : options.scales.empty() ? std::vector<double>{0} : options.scales)
+      screens.push_back(screen_of(size, scale));
+  if (screens.size() > 1 && options.screenshots.empty())
+    throw std::invalid_argument("several sizes or scales are for --screenshots");
+  gui::AppOptions app_options;
+  app_options.window.width = screens[0].width, app_options.window.height = screens[0].height;
   app_options.studio.device = app::device_of(options.device);
-  const bool picture = !options.screenshot.empty() || !options.demo.empty();
+  const bool picture = !options.screenshot.empty() || !options.screenshots.empty() || !options.demo.empty();
   if (!picture) {
     app_options.studio.remembered = studio::remembered_file();
     if (!app_options.studio.remembered.empty())
@@ -86,30 +126,28 @@ int run(const Options& options) {
   gui::App app(app_options);
   auto& studio = app.studio;
   if (picture) studio.remembered.hint_seen = true;
-  if (options.scale > 0) studio.remembered.scale = options.scale;
+  if (!options.scales.empty()) studio.remembered.scale = screens[0].scale;
   if (!options.theme.empty()) studio.remembered.theme = options.theme;
   if (options.model.empty()) {
     studio.open_embedded();
   } else {
     studio.open(options.model, options.decoder);
   }
-  const std::string drawn = options.draw.empty() && !options.demo.empty() ? "cube" : options.draw;
-  if (!drawn.empty()) {
-    if (!gui::run_until(app, [&] { return !studio.opening(); })) return 0;
-    if (!studio.model()) return end_with(3, studio.status().text);
-    studio.form.label = pipeline::find_classes(studio.model()->config, {drawn}).at(0);
-    if (options.seed) studio.form.seed = *options.seed, studio.form.fresh_seed = false;
-    if (options.steps) studio.form.settings.grid.steps = *options.steps;
-    studio.form.count = options.count;
-    studio.draw();
+  const auto classes =
+      options.draw.empty() && !options.demo.empty() ? std::vector<std::string>{"cube"} : options.draw;
+  if (!classes.empty()) {
+    if (const auto code = draw(app, options, classes)) return *code;
   }
   if (!picture) {
     gui::run_until(app, [] { return false; });
     return 0;
   }
-  const auto& file = options.demo.empty() ? options.screenshot : options.demo;
-  const bool taken =
-      options.demo.empty() ? gui::take_picture(app, options.view, file) : gui::take_animation(app, file);
+  const auto& file = !options.demo.empty()          ? options.demo
+                     : !options.screenshots.empty() ? options.screenshots
+                                                    : options.screenshot;
+  const bool taken = !options.demo.empty()          ? gui::take_animation(app, file)
+                     : !options.screenshots.empty() ? gui::take_pictures(app, options.view, screens, file)
+                                                    : gui::take_picture(app, options.view, file);
   if (!taken) return app.window.closing() ? 130 : end_with(3, studio.status().text);
   std::printf("%s\n", file.c_str());
   return 0;
@@ -120,7 +158,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   CLI::App program("Watch the experts of a diffusion transformer draw, and act on them.", "switchyard-gui");
   Options options;
-  add_options(program, options);
+  add_drawing(program, options);
+  add_pictures(program, options);
   CLI11_PARSE(program, argc, argv);
   try {
     return run(options);

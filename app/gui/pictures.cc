@@ -1,10 +1,13 @@
 #include "app/gui/pictures.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/StringUtil.h>
 #include <imgui.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cfloat>
-#include <vector>
+#include <utility>
 
 #include "io/animation.h"
 #include "io/png.h"
@@ -31,6 +34,48 @@ void settle(App& app, int frames = 8) {
 
 bool rest(App& app) {
   return run_until(app, [&] { return at_rest(app); }) && !failed(app);
+}
+
+// Selection and edits as the view wants them.
+bool look_at(App& app, const View& view) {
+  auto& selection = app.studio.selection;
+  if (view.layer) selection.layer = *view.layer;
+  if (view.step) selection.step = *view.step, selection.follow = false;
+  if (view.expert) selection.expert = view.expert;
+  if (view.patch) selection.patch = view.patch;
+  if (!view.mute) return true;
+  app.studio.mute(selection.layer, *view.mute);
+  app.ui.canvas = CanvasMode::side_by_side;
+  return rest(app);
+}
+
+// Asks what the panel measures, where it is not known.
+bool measure(App& app, const std::string& panel) {
+  auto& studio = app.studio;
+  const auto* run = studio.selected();
+  if (!run) return true;
+  const auto& selection = studio.selection;
+  if (panel == kRank) studio.rank(run->id, selection.router, -1);
+  if (panel == kContent) studio.ask_content_or_place(run->id, {selection.image, selection.step});
+  if (panel == kWhatIf)
+    studio.ask_what_if(run->id, {selection.image, selection.step, selection.layer, *selection.patch});
+  return run_until(app, [&] { return !run->studies.ranking && run->studies.under_way().empty(); }) &&
+         !failed(app);
+}
+
+// Brings a panel to the front with something in it.
+bool show(App& app, const View& view) {
+  auto& selection = app.studio.selection;
+  const auto* run = app.studio.selected();
+  if (view.panel == kPatches) selection.expert = view.expert.value_or(0);
+  if (view.panel == kWhatIf && run) selection.patch = view.patch.value_or(run->config.tokens() / 2);
+  if (!measure(app, view.panel)) return false;
+  app.ui.gate_shows = view.panel == kGate ? 2 : 0;
+  settle(app);
+  if (view.panel.empty()) return true;
+  ImGui::SetWindowFocus(view.panel == kGate ? kTimestepMap : view.panel.c_str());
+  settle(app);
+  return true;
 }
 
 // A frame for each step that can be seen, until all is drawn.
@@ -63,21 +108,34 @@ int64_t strongest_expert(const studio::Run& run, int64_t layer) {
 }  // namespace
 
 bool take_picture(App& app, const View& view, const std::filesystem::path& file) {
-  if (!rest(app)) return false;
-  auto& selection = app.studio.selection;
-  if (view.layer) selection.layer = *view.layer;
-  if (view.step) selection.step = *view.step, selection.follow = false;
-  if (view.mute) {
-    app.studio.mute(selection.layer, *view.mute);
-    if (!rest(app)) return false;
-    app.ui.canvas = CanvasMode::side_by_side;
-  }
-  settle(app);
-  if (!view.panel.empty()) {
-    ImGui::SetWindowFocus(view.panel.c_str());
-    settle(app);
-  }
+  if (!rest(app) || !look_at(app, view) || !show(app, view)) return false;
   io::write_png(file, app.window.pixels());
+  return true;
+}
+
+bool take_pictures(App& app, View view, const std::vector<Screen>& screens,
+                   const std::filesystem::path& folder) {
+  View first, compared;
+  first.layer = view.layer, first.step = view.step, compared.mute = view.mute;
+  if (!rest(app) || !look_at(app, first)) return false;
+  const auto selection = app.studio.selection;
+  for (const char* panel : kPictured) {
+    if (!app.studio.selected() || (panel == kGate && !app.studio.selected()->gate)) continue;
+    if (panel != kQueue && panel != kSurgery) app.studio.selection = selection;
+    // From the gallery on there is something to compare, and an edit.
+    if (panel == kGallery && view.mute && !look_at(app, compared)) return false;
+    view.panel = panel;
+    for (const auto& [width, height, scale] : screens) {
+      app.window.resize(width, height);
+      app.studio.remembered.scale = scale;
+      app.ui.reset_layout = true;
+      if (!show(app, view)) return false;
+      auto name = c10::str(panel, "-", width, "x", height, "-", scale, "x.png");
+      std::ranges::transform(name, name.begin(),
+                             [](unsigned char c) { return c == ' ' ? '-' : std::tolower(c); });
+      io::write_png(folder / name, app.window.pixels());
+    }
+  }
   return true;
 }
 

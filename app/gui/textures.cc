@@ -22,8 +22,11 @@ Texture Textures::of(const std::string& name, uint64_t version, const std::funct
   entry.last_used = frame_;
   if (entry.texture.id && entry.version == version) return entry.texture;
   const auto rgba = make().contiguous();
-  auto id = static_cast<GLuint>(entry.texture.id);
-  if (!id) glGenTextures(1, &id);
+  // Another one than before: by its id the painter knows that something changed.
+  GLuint id;
+  const auto old = static_cast<GLuint>(entry.texture.id);
+  glGenTextures(1, &id);
+  if (old) glDeleteTextures(1, &old);
   glBindTexture(GL_TEXTURE_2D, id);
   glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MIN_FILTER, GL_LINEAR);
   glTexParameteri(GL_TEXTURE_2D, GL_TEXTURE_MAG_FILTER, GL_NEAREST);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "app/gui/clipboard.h"
 #include "app/gui/image_area.h"
 #include "app/gui/studio/album.h"
 #include "app/gui/studio/studio.h"
@@ -49,6 +50,7 @@ struct Ui {
   std::function<void()> wake = {};  // from any thread: there is something new to draw
   Theme theme;
   Textures textures;
+  Clipboard clipboard;
 
   // Of this frame, what the selection means; null: nothing yet.
   const studio::Run *run = nullptr, *other = nullptr;
@@ -94,6 +96,7 @@ struct Ui {
 /// Everything inside a frame.
 void frame(Ui& ui);
 void toggle_play(Ui& ui);
+void copy_image(Ui& ui);  // what the canvas shows of the selected run, to the clipboard
 
 // The panels, by the names that they have on the screen.
 inline constexpr const char *kGenerate = "Generate", *kQueue = "Queue", *kCanvas = "Canvas",

@@ -12,6 +12,7 @@ MatrixView matrix_view(const at::Tensor& values, bool diverging) {
   MatrixView view{.values = values.contiguous(), .diverging = diverging};
   if (diverging) {
     view.high = std::max(std::abs(extent.low), std::abs(extent.high));
+    if (view.high == 0) view.high = 1;
     view.low = -view.high;
     view.rgba = studio::diverging_rgba(view.values, view.high);
   } else {

@@ -108,7 +108,7 @@ bool enum_combo(const char* label, Enum& value, std::initializer_list<const char
 
 void layer_slider(Ui& ui, float width) {
   const int64_t layers = ui.record ? ui.record->layers() : 1;
-  slider("##layer", ui.studio.selection.layer, layers, "layer %lld of " + std::to_string(layers), width);
+  slider("##layer", ui.studio.selection.layer, layers, "layer %lld / " + std::to_string(layers - 1), width);
   tip("Block of the transformer, from 0. Keys: Up and Down");
 }
 
@@ -117,7 +117,7 @@ void step_slider(Ui& ui, float width) {
   const int64_t steps = ui.run ? ui.run->steps() : 1;
   char text[64] = "step %lld";
   if (ui.run && selection.step < steps) {
-    std::snprintf(text, sizeof text, "step %%lld of %lld, t %.2f", static_cast<long long>(steps),
+    std::snprintf(text, sizeof text, "step %%lld / %lld, t %.2f", static_cast<long long>(steps - 1),
                   ui.run->times[static_cast<size_t>(selection.step)]);
   }
   if (slider("##step", selection.step, steps, text, width)) selection.follow = false, ui.playing.reset();

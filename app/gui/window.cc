@@ -1,6 +1,5 @@
 #include "app/gui/window.h"
 
-#include <ATen/ATen.h>
 #include <GLFW/glfw3.h>
 #include <imgui.h>
 #include <imgui_impl_glfw.h>
@@ -17,14 +16,6 @@ std::string last_error() {
   const char* text = nullptr;
   glfwGetError(&text);
   return text ? text : "unknown reason";
-}
-
-void render(GLFWwindow* window) {
-  int width, height;
-  glfwGetFramebufferSize(window, &width, &height);
-  glViewport(0, 0, width, height);
-  glClear(GL_COLOR_BUFFER_BIT);
-  ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
 }
 
 bool is_modifier(ImGuiKey key) {
@@ -89,9 +80,11 @@ Window::Window(const WindowOptions& options) {
   ImGui::GetIO().IniFilename = nullptr;  // the layout is kept by layout.cc
   ImGui_ImplGlfw_InitForOpenGL(window_, true);
   ImGui_ImplOpenGL3_Init("#version 330");
+  painter_.emplace();
 }
 
 Window::~Window() {
+  painter_.reset();
   ImGui_ImplOpenGL3_Shutdown();
   ImGui_ImplGlfw_Shutdown();
   ImGui::DestroyContext();
@@ -138,20 +131,22 @@ void Window::begin_frame() {
   for (int i = held; i < all.Size; ++i) events.push_back(all[i]);
 }
 
-void Window::end_frame() {
-  ImGui::Render();
-  render(window_);
-  glfwSwapBuffers(window_);
-}
-
-at::Tensor Window::pixels() const {
-  render(window_);  // again: what is in the window's buffers after they were swapped is anybody's guess
+void Window::paint() {
   int width, height;
   glfwGetFramebufferSize(window_, &width, &height);
-  auto pixels = at::empty({height, width, 3}, at::kByte);
-  glPixelStorei(GL_PACK_ALIGNMENT, 1);
-  glReadPixels(0, 0, width, height, GL_RGB, GL_UNSIGNED_BYTE, pixels.data_ptr<uint8_t>());
-  return pixels.flip(0).contiguous();  // OpenGL begins at the bottom
+  painter_->paint(*ImGui::GetDrawData(), width, height);
+}
+
+void Window::repaint() {
+  const bool partly = std::exchange(painter_->partly, false);
+  paint();
+  painter_->partly = partly;
+}
+
+void Window::end_frame() {
+  ImGui::Render();
+  paint();
+  glfwSwapBuffers(window_);
 }
 
 }  // namespace switchyard::gui

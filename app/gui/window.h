@@ -5,9 +5,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "app/gui/painter.h"
 
 struct GLFWwindow;
 
@@ -55,10 +58,19 @@ class Window {
   void end_frame();
 
   /// What the last frame drew: [H, W, 3] uint8.
-  at::Tensor pixels() const;
+  at::Tensor pixels() const { return painter_->pixels(); }
+
+  /// False: frames are painted as a whole, and not what changed in them alone; the pixels are the same. To compare with.
+  void set_partly(bool partly) { painter_->partly = partly; }
+
+  /// Paints the last frame again, as a whole.
+  void repaint();
 
  private:
+  void paint();
+
   GLFWwindow* window_ = nullptr;
+  std::optional<Painter> painter_;  // while there is OpenGL
   bool exposed_ = true;
   std::vector<std::filesystem::path> dropped_;
 };

@@ -5,6 +5,7 @@
 // Mouse, wheel, keys, text, files good and wrong, sizes of the window, themes and scales. It ends with 0 where the app is
 // still there; an assertion, a sanitizer or thirty seconds without a frame end it before that, and the last line of its
 // output says at which event.
+#include <ATen/ATen.h>
 #include <imgui.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <fstream>
 #include <optional>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,10 @@ class Monkey {
         std::printf("%d events, %zu runs, %dx%d, scale %.2f; %s\n", i + 1, app_->studio.runs().size(), width_,
                     height_, static_cast<double>(app_->ui.theme.scale), app_->studio.status().text.c_str());
         std::fflush(stdout);
+        const auto parts = app_->window.pixels();
+        app_->window.repaint();
+        if (!at::equal(parts, app_->window.pixels()))
+          throw std::logic_error("a part of the window is out of date");
         app_->studio.cancel_all();  // what takes long would be all that it sees
         forget_most();
       }

@@ -3,10 +3,13 @@
 
 #include <cmath>
 #include <fstream>
+#include <span>
 #include <string>
 
 #include "driven_app.h"
 #include "figures/canvas.h"
+#include "io/png.h"
+#include "pasted.h"
 #include "pipeline/routing_facts.h"
 
 namespace switchyard::gui {
@@ -133,6 +136,7 @@ TEST_F(DrivenApp, AtlasMutesAnExpertAndComparesBothRuns) {
     ui->MouseClick();
     ui->KeyUp(ImGuiMod_Ctrl);
     until(ui, [&] { return studio().runs().size() == 2 && at_rest(); });
+    EXPECT_EQ(app_->ui.canvas, CanvasMode::side_by_side);  // by itself
     ui->WindowFocus("//Canvas");
     for (const char* mode : {"A | B", "Wipe", "Difference"}) {
       ui->ItemClick((std::string("//Canvas/mode/") + mode).c_str());
@@ -146,6 +150,18 @@ TEST_F(DrivenApp, AtlasMutesAnExpertAndComparesBothRuns) {
   };
   EXPECT_GT(share(studio().runs().front()), 0);
   EXPECT_EQ(share(studio().runs().back()), 0);
+}
+
+TEST_F(DrivenApp, ImageIsCopiedToTheClipboard) {
+  drive([&](ImGuiTestContext* ui) {
+    draw(ui, 3);
+    ui->KeyPress(ImGuiMod_Ctrl | ImGuiKey_C);
+    ui->Yield(2);
+  });
+  const auto bytes = pasted("image/png").value_or("");
+  const auto image = io::parse_png(std::as_bytes(std::span(bytes)), "the clipboard");
+  EXPECT_TRUE(at::equal(image.pixels, studio().runs().back().images[0].pixels));
+  EXPECT_TRUE(studio().status().text.starts_with("Copied")) << studio().status().text;
 }
 
 TEST_F(DrivenApp, RegionIsPaintedOnTheImage) {

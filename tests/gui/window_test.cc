@@ -1,6 +1,9 @@
 // What the window does with its own queue of events, without the Test Engine, which has one of its own.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <imgui.h>
+
+#include <random>
 
 #include "app/gui/app.h"
 
@@ -44,6 +47,31 @@ TEST_F(WindowTest, HeldEventsAreDrawnAtOnce) {
   key(ImGuiMod_Ctrl, true);
   app_.draw();
   EXPECT_TRUE(app_.window.wait(0));
+}
+
+// Somebody without a plan, with images that come while he clicks: painting what changed gives the pixels of painting all.
+TEST_F(WindowTest, WhatChangedIsPaintedAndNothingElseIsNeeded) {
+  app_.studio.open_embedded();
+  while (app_.studio.opening()) app_.turn();
+  app_.studio.form.settings.grid.steps = 3;
+  std::mt19937 random(5);
+  const auto below = [&](int most) { return static_cast<float>(random() % static_cast<unsigned>(most)); };
+  for (int i = 0; i < 120; ++i) {
+    auto& io = ImGui::GetIO();
+    if (i % 3 == 0) io.AddMousePosEvent(below(1280), below(800));
+    if (i % 7 == 3) io.AddMouseButtonEvent(0, true), io.AddMouseButtonEvent(0, false);
+    if (i % 11 == 5) io.AddMouseWheelEvent(0, below(5) - 2);
+    if (i % 40 == 1) app_.studio.draw();
+    if (i == 60) app_.studio.remembered.theme = "light";
+    if (i == 80) app_.studio.remembered.scale = 1.5;
+    if (i == 100) app_.window.resize(1023, 617);
+    app_.studio.poll();
+    app_.draw();
+    const auto parts = app_.window.pixels();
+    app_.window.repaint();
+    ASSERT_TRUE(at::equal(parts, app_.window.pixels())) << "frame " << i;
+  }
+  EXPECT_FALSE(app_.studio.runs().empty());
 }
 
 }  // namespace

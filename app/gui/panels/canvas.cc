@@ -47,7 +47,7 @@ void toolbar(Ui& ui) {
   const bool drawn = ui.run && ui.run->finished(ui.studio.selection.image);
   const auto& style = ImGui::GetStyle();
   const auto width = [&](const char* text) { return ImGui::CalcTextSize(text).x + 2 * style.FramePadding.x; };
-  const float right = width("Fit") + width("1:1") + width("Save") + 2 * style.ItemSpacing.x;
+  const float right = width("Fit") + width("1:1") + width("Copy") + width("Save") + 3 * style.ItemSpacing.x;
   ImGui::SameLine();
   if (ImGui::GetContentRegionAvail().x < right) ImGui::NewLine();
   ImGui::SetCursorPosX(std::max(ImGui::GetCursorPosX(), ImGui::GetContentRegionMax().x - right));
@@ -58,6 +58,9 @@ void toolbar(Ui& ui) {
   tip("One screen pixel per pixel; the wheel zooms");
   ImGui::SameLine();
   ImGui::BeginDisabled(!drawn);
+  if (ImGui::Button("Copy")) copy_image(ui);
+  tip("The image to the clipboard (Ctrl+C)");
+  ImGui::SameLine();
   if (ImGui::Button("Save")) {
     const auto run = ui.studio.selection.run, image = ui.studio.selection.image;
     ui.saving = SaveDialog{
@@ -141,6 +144,11 @@ void one(Ui& ui, ImVec2 size) {
     add_pixels(list, *shown, placed.origin, placed.at(width, height));
   } else {
     list->AddRect(placed.origin, placed.at(width, height), ui.theme.grid);
+    const char* why = ui.run->status == Run::Status::queued    ? "waits for its turn"
+                      : ui.run->status == Run::Status::drawing ? "the first step is on its way"
+                                                               : "nothing was drawn";
+    const auto words = ImGui::CalcTextSize(why), middle = placed.at(width / 2, height / 2);
+    list->AddText({middle.x - words.x / 2, middle.y - words.y / 2}, ui.theme.quiet, why);
   }
   brush(ui, placed, width);
   list->PopClipRect();

@@ -160,7 +160,8 @@ void keys_page(Ui& ui) {
       ImGui::BeginTable("keys", 2, ImGuiTableFlags_SizingFixedFit)) {
     constexpr std::pair<const char*, const char*> kKeys[] = {
         {"Ctrl+Enter", "draw"},
-        {"Esc", "cancel what is being drawn; end painting"},
+        {"Esc", "cancel what is being drawn, then what is measured; end painting"},
+        {"Ctrl+C", "copy the image"},
         {"Left, Right", "step before, step after"},
         {"Space", "play the steps"},
         {"Up, Down", "layer before, layer after"},
@@ -193,6 +194,9 @@ void keys_page(Ui& ui) {
 void first_steps(Ui& ui) {
   if (ui.studio.remembered.hint_seen) return;
   center();
+  ImGui::PushStyleColor(ImGuiCol_WindowBg, ImGui::GetStyleColorVec4(ImGuiCol_PopupBg));
+  ImGui::PushStyleColor(ImGuiCol_Border, ImGui::GetStyleColorVec4(ImGuiCol_TabSelectedOverline));
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, ui.theme.px(1));
   if (ImGui::Begin("First steps", nullptr,
                    kModal | ImGuiWindowFlags_NoDocking | ImGuiWindowFlags_NoCollapse)) {
     ImGui::TextUnformatted("1.  Ctrl+Enter draws; the image forms in the middle, the routing beside it.");
@@ -207,6 +211,8 @@ void first_steps(Ui& ui) {
       ui.studio.remembered.hint_seen = true, ui.studio.draw();
   }
   ImGui::End();
+  ImGui::PopStyleVar();
+  ImGui::PopStyleColor(2);
 }
 
 }  // namespace

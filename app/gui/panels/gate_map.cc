@@ -16,13 +16,14 @@ struct Rows {
   int64_t count() const { return layers * experts; }
 };
 
-// [rows, columns], from noise to image: means over the timesteps that a column of the screen stands for.
+// Coloured [rows, columns], from noise to image: means over the timesteps that a column of the screen stands for. The
+// numbers are those of every timestep, from 0.
 MatrixView gate_view(const pipeline::TimestepGate& gate, const Rows& rows, int64_t columns) {
-  const auto shown = gate.probabilities.narrow(0, rows.first_layer, rows.layers)
-                         .transpose(1, 2)
-                         .reshape({1, rows.count(), -1})
-                         .flip(2);
-  return matrix_view(at::adaptive_avg_pool1d(shown, columns).squeeze(0), false);
+  const auto all =
+      gate.probabilities.narrow(0, rows.first_layer, rows.layers).transpose(1, 2).reshape({rows.count(), -1});
+  auto view = matrix_view(at::adaptive_avg_pool1d(all.flip(1).unsqueeze(0), columns).squeeze(0), false);
+  view.values = all.contiguous();
+  return view;
 }
 
 void labels(Ui& ui, const Rows& rows, ImVec2 start, ImVec2 from, float width, float row_height,
@@ -70,7 +71,8 @@ void gate_map(Ui& ui, bool all_blocks) {
   const auto* view = ui.gate.of(key, [&] { return gate_view(gate, rows, static_cast<int64_t>(width)); });
   if (!view) return nothing_here(ui, ui.gate.error());
   ImGui::SameLine();
-  export_button(ui, "export gate", "gate", *view, "expert", "column");
+  export_button(ui, "export gate", "gate", *view, rows.layers > 1 ? "block and expert" : "expert",
+                "timestep");
   legend(ui, *view,
          (rows.layers > 1 ? "the gate's probability, all blocks"
                           : "the gate's probability, block " + std::to_string(rows.first_layer))

@@ -165,7 +165,11 @@ void class_picker(Ui& ui, const studio::OpenedModel& model) {
 
 void model_picker(Ui& ui) {
   const auto* model = ui.studio.model();
-  const std::string name = ui.studio.opening() ? "opening..." : model ? model->name : "none";
+  const bool later = ui.studio.drawing() || ui.studio.waiting() > 0;
+  const std::string name = ui.studio.opening()
+                               ? ui.studio.being_opened().front() + (later ? ", later" : "...")
+                           : model ? model->name
+                                   : "none";
   if (!ImGui::BeginCombo("##model", name.c_str())) {
     if (model) tip(model->where.c_str());
     return;
@@ -198,6 +202,10 @@ void generate_panel(Ui& ui) {
     ImGui::SameLine();
     if (ImGui::Button("Cancel", {ui.theme.px(76), ui.theme.px(34)})) studio.cancel();
     tip("Stops the run that is being drawn (Esc)");
+  }
+  if (const auto on = std::ranges::count(studio.edits.list, true, &studio::Edit::on); on > 0) {
+    ImGui::TextColored(ImGui::ColorConvertU32ToFloat4(ui.theme.accent), "with %lld edit%s of Surgery",
+                       static_cast<long long>(on), on == 1 ? "" : "s");
   }
   ImGui::Spacing();
   if (!ImGui::BeginTable("form", 2)) return;

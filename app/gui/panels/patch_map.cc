@@ -112,7 +112,8 @@ void what_is_shown(Ui& ui) {
   tip("What the colours mean: the winner of each patch, one expert, or how close the choice was");
 }
 
-void pinned_path(Ui& ui, int64_t side) {
+// As high as `height`, with its line of text.
+void pinned_path(Ui& ui, int64_t side, float height) {
   auto& selection = ui.studio.selection;
   const auto patch = *selection.patch;
   ImGui::Text("Patch %lld (row %lld, column %lld)", static_cast<long long>(patch),
@@ -130,8 +131,7 @@ void pinned_path(Ui& ui, int64_t side) {
     return view;
   });
   if (!path) return nothing_here(ui, ui.path.error());
-  const float height =
-      ui.theme.px(14) * static_cast<float>(ui.record->layers()) + 3.6f * ImGui::GetTextLineHeight();
+  height -= ImGui::GetFrameHeightWithSpacing();
   const auto cell = matrix(
       ui, "path", *path, ui.path.version(), {ImGui::GetContentRegionAvail().x, height},
       {.rows = "layer", .columns = "step: its winner", .row = selection.layer, .column = selection.step});
@@ -177,13 +177,16 @@ void patch_map_panel(Ui& ui) {
 
   const auto side = view->map.values.size(0);
   const float line = ImGui::GetTextLineHeightWithSpacing();
-  const float path = selection.patch && side > 1
-                         ? line * 4.6f + ui.theme.px(14) * static_cast<float>(ui.record->layers())
-                         : 0;
+  const bool pinned = selection.patch && side > 1;
+  const float path = line * 4.6f + ui.theme.px(14) * static_cast<float>(ui.record->layers());
   const float legend_height =
       view->experts.defined() ? line * (ui.record->num_experts() > 12 ? 3 : 1) : line * 2.8f;
   auto size = ImGui::GetContentRegionAvail();
-  size.y = std::max(size.y - legend_height - path - ui.theme.px(4), ui.theme.px(150));
+  size.y = std::max(size.y - legend_height - ui.theme.px(4), ui.theme.px(150));
+  // The path of the pinned patch: below the image, or where that would leave little of it, right of it.
+  const bool below = pinned && size.y - path > size.x * 0.55f, beside = pinned && !below;
+  if (below) size.y -= path;
+  if (beside) size.x = std::min(size.y, size.x * 0.5f);
   const auto image = ui.run->shown(selection.image, selection.step);
   // In units of the image's pixels, or of patches where there is none yet.
   const auto width = static_cast<float>(image.defined() ? image.size(1) : side);
@@ -215,6 +218,12 @@ void patch_map_panel(Ui& ui) {
     if (placed.clicked) selection.patch = selection.patch == index ? std::nullopt : std::optional(index);
   }
   list->PopClipRect();
+  if (beside) {
+    ImGui::SameLine();
+    ImGui::BeginGroup();
+    pinned_path(ui, side, size.y);
+    ImGui::EndGroup();
+  }
   if (view->experts.defined()) {
     expert_legend(ui, ui.record->num_experts());
   } else {
@@ -225,7 +234,7 @@ void patch_map_panel(Ui& ui) {
                                                : std::string("share of choices that differ");
     legend(ui, view->map, what.c_str());
   }
-  if (path > 0) pinned_path(ui, side);
+  if (below) pinned_path(ui, side, path);
 }
 
 }  // namespace switchyard::gui

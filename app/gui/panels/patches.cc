@@ -99,9 +99,11 @@ void patches_panel(Ui& ui) {
                                   .expert = *selection.expert},
                                  kMost);
   if (found.empty()) return nothing_here(ui, "No patch of a finished image chose this expert in this layer.");
-  ImGui::TextDisabled(
-      "expert %lld in layer %lld, the strongest %zu patches of everything drawn; below each its gate weight",
+  ImGui::PushStyleColor(ImGuiCol_Text, ui.theme.quiet);
+  ImGui::TextWrapped(
+      "expert %lld in layer %lld: the strongest %zu patches of everything drawn; below each its gate weight",
       static_cast<long long>(*selection.expert), static_cast<long long>(selection.layer), found.size());
+  ImGui::PopStyleColor();
   if (!ImGui::BeginChild("patches")) return ImGui::EndChild();
   const float side = ui.theme.px(72), gap = ui.theme.px(6), line = ImGui::GetTextLineHeight();
   const int columns = std::max(1, static_cast<int>((ImGui::GetContentRegionAvail().x + gap) / (side + gap)));

@@ -84,12 +84,16 @@ void queue_panel(Ui& ui) {
   if (ui.studio.waiting() > 0 || ui.studio.drawing()) {
     ImGui::AlignTextToFramePadding();
     const auto left = ui.studio.seconds_left();
-    ImGui::TextDisabled("%lld waiting%s", static_cast<long long>(ui.studio.waiting()),
-                        left > 0 ? (", " + seconds_text(left) + " left").c_str() : "");
-    const char* text = "Cancel all";
-    const float width = ImGui::CalcTextSize(text).x + 2 * ImGui::GetStyle().FramePadding.x;
+    auto text =
+        ui.studio.waiting() > 0 ? std::to_string(ui.studio.waiting()) + " waiting" : std::string("drawing");
+    if (left > 0) text += ", " + seconds_text(left) + " left";
+    if (ui.studio.opening()) text += ", then opens " + ui.studio.being_opened().front();
+    ImGui::TextDisabled("%s", text.c_str());
+    tip(text.c_str());
+    const char* all = "Cancel all";
+    const float width = ImGui::CalcTextSize(all).x + 2 * ImGui::GetStyle().FramePadding.x;
     ImGui::SameLine(ImGui::GetContentRegionMax().x - width);
-    if (ImGui::SmallButton(text)) ui.studio.cancel_all();
+    if (ImGui::SmallButton(all)) ui.studio.cancel_all();
     tip("Stops what is being drawn and forgets what waits");
   }
   if (!ImGui::BeginTable("runs", 3, ImGuiTableFlags_ScrollY | ImGuiTableFlags_NoPadOuterX)) return;

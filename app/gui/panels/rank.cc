@@ -62,7 +62,8 @@ void table(Ui& ui, int64_t layer) {
                          ImGuiTableFlags_SizingStretchProp;
   if (!ImGui::BeginTable("ranking", 5, flags, ImGui::GetContentRegionAvail())) return;
   ImGui::TableSetupScrollFreeze(0, 1);
-  for (const char* title : {"rank", "layer", "expert", "pixels", "choices"}) ImGui::TableSetupColumn(title);
+  for (const char* title : {"rank", "layer", "expert", "pixels", "choices"})
+    ImGui::TableSetupColumn(title, 0, title[0] == 'p' ? 3 : 1);
   ImGui::TableHeadersRow();
   const double most = sorted.empty() ? 1 : std::max(1e-9, sorted.front()->answer->pixels);
   ImGuiListClipper clipper;
@@ -83,11 +84,13 @@ void table(Ui& ui, int64_t layer) {
       ImGui::TableNextColumn();
       ImGui::Text("%lld", static_cast<long long>(expert));
       ImGui::TableNextColumn();
+      // The bar right of the number.
+      const float words = ImGui::CalcTextSize("0.0000").x, line = ImGui::GetTextLineHeight();
       const auto at = ImGui::GetCursorScreenPos();
-      const float width = ImGui::GetContentRegionAvail().x, line = ImGui::GetTextLineHeight();
+      const float width = std::max(0.0f, ImGui::GetContentRegionAvail().x - words);
       ImGui::GetWindowDrawList()->AddRectFilled(
-          {at.x, at.y + line - 3},
-          {at.x + width * static_cast<float>(study.answer->pixels / most), at.y + line},
+          {at.x + words, at.y + line * 0.25f},
+          {at.x + words + width * static_cast<float>(study.answer->pixels / most), at.y + line * 0.8f},
           expert_color(expert, ui.record->num_experts()));
       ImGui::TextUnformatted(number(study.answer->pixels).c_str());
       ImGui::TableNextColumn();
@@ -114,9 +117,15 @@ void rank_panel(Ui& ui) {
   const int64_t layer = ui.rank_layer ? selection.layer : -1;
   controls(ui, layer);
   const auto measured = ui.run->studies.by_effect(selection.router, -1).size();
-  if (measured == 0)
-    return nothing_here(ui,
-                        "Each expert is muted in turn on the same seeds: what changes most needs it most.");
+  if (measured == 0) {
+    const auto count = ui.record->num_experts() * (layer < 0 ? ui.record->layers() : 1);
+    return nothing_here(
+        ui,
+        "Each expert is muted in turn, and the run drawn again on the same seeds: the more its images "
+        "change, the more they need that expert.\n\n" +
+            std::to_string(count) + " drawings, about " +
+            seconds_text(static_cast<double>(count) * ui.run->seconds) + ".");
+  }
 
   auto key = ui.key(static_cast<int>(ui.run->studies.version) * 2 + ui.rank_by);
   const auto* view = ui.rank.of(key, [&] {

@@ -103,8 +103,18 @@ void details(Ui& ui, size_t index, RoutingEdit& edit, const dit::ModelConfig& co
                         ImGuiSliderFlags_AlwaysClamp);
       tip("Of the gate weight; 1 changes nothing");
     }
+    const bool tokens = edit.router == pipeline::Router::tokens;
+    if (config.routes_tokens() && config.routes_timesteps()) {
+      label("Router");
+      int router = tokens ? 0 : 1;
+      if (choice(ui, "router", router, {"tokens", "timesteps"},
+                 {"Experts that each patch picks", "Experts that the timestep picks"})) {
+        edit.router = static_cast<pipeline::Router>(router);
+        edit.experts = {0}, edit.region.clear();
+      }
+    }
     label("Experts");
-    numbers(ui, "experts", edit.experts, config.num_experts, true);
+    numbers(ui, "experts", edit.experts, tokens ? config.num_experts : config.timestep_experts, true);
     if (edit.experts.empty()) edit.experts = {0};  // an edit is of one expert or more
     label("Layers");
     numbers(ui, "layers", edit.layers, config.depth, false);
@@ -174,13 +184,15 @@ void surgery_panel(Ui& ui) {
   auto& studio = ui.studio;
   const auto* model = studio.model();
   if (!model) return nothing_here(ui, "Open a model first.");
-  if (model->config.num_experts < 1) return nothing_here(ui, "This model has no experts to act on.");
+  if (!model->config.routes_tokens() && !model->config.routes_timesteps())
+    return nothing_here(ui, "This model has no experts to act on.");
   auto& edits = studio.edits.list;
   const float half = (ImGui::GetContentRegionAvail().x - ImGui::GetStyle().ItemSpacing.x) / 2;
   if (ImGui::Button("Add an edit", {half, 0})) {
     const auto& selection = studio.selection;
-    edits.push_back({.edit = studio::mute(selection.router, ui.record ? selection.layer : -1,
-                                          selection.expert.value_or(0))});
+    const auto router = model->config.routes_tokens() ? selection.router : pipeline::Router::timesteps;
+    edits.push_back(
+        {.edit = studio::mute(router, ui.record ? selection.layer : -1, selection.expert.value_or(0))});
     ui.edit = edits.size() - 1;
   }
   tip("Mutes the expert that the patch map shows, in its layer; everything about it can be changed");

@@ -21,10 +21,11 @@ std::string change(double error, double drawn) {
 void answer_table(Ui& ui, const WhatIf& answer) {
   const auto best =
       std::ranges::min_element(answer.experts, {}, [](const auto& taken) { return taken.error.patch; });
-  ImGui::TextWrapped(
-      "As drawn: error %s in the patch, %s over all. Least error in the patch: expert %lld, %s.",
-      number(answer.drawn.patch).c_str(), number(answer.drawn.image).c_str(),
-      static_cast<long long>(best->expert), change(best->error.patch, answer.drawn.patch).c_str());
+  const auto best_words = best->chosen ? std::string("no other expert would have erred less there")
+                                       : "least there: expert " + std::to_string(best->expert) + ", " +
+                                             change(best->error.patch, answer.drawn.patch);
+  ImGui::TextWrapped("As drawn: error %s in the patch, %s over all; %s.", number(answer.drawn.patch).c_str(),
+                     number(answer.drawn.image).c_str(), best_words.c_str());
   constexpr auto flags = ImGuiTableFlags_RowBg | ImGuiTableFlags_BordersInnerH | ImGuiTableFlags_ScrollY |
                          ImGuiTableFlags_SizingStretchProp;
   if (!ImGui::BeginTable("what if", 5, flags, ImGui::GetContentRegionAvail())) return;

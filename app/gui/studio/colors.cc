@@ -116,8 +116,7 @@ at::Tensor image_rgba(const at::Tensor& image) {
 Extent extent_of(const at::Tensor& values) {
   const auto there = values.masked_select(values.isnan().logical_not()).to(at::kDouble);
   if (there.numel() == 0) return {};
-  const double low = there.min().item<double>(), high = there.max().item<double>();
-  return {low, high > low ? high : low + 1};
+  return {there.min().item<double>(), there.max().item<double>()};
 }
 
 }  // namespace switchyard::studio

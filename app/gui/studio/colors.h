@@ -30,8 +30,7 @@ at::Tensor category_rgba(const at::Tensor& experts, int64_t count);
 /// Of an image [H, W, 1 or 3] uint8 -> [H, W, 4].
 at::Tensor image_rgba(const at::Tensor& image);
 
-/// The numbers that a legend shows: the least and the greatest, NaN left out; 0 and 1 where there are none, and apart
-/// in any case.
+/// The numbers that a legend shows: the least and the greatest, NaN left out; 0 and 1 where there are none.
 struct Extent {
   double low = 0, high = 1;
 };

@@ -8,6 +8,10 @@
 #include <sstream>
 #include <stdexcept>
 
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#include <stb/stb_image_write.h>
+
 #include "figures/canvas.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
@@ -57,6 +61,18 @@ std::vector<fs::path> save_images(const Run& run, const fs::path& folder, int64_
     io::write_png(files.back(), picture.pixels, picture.text);
   }
   return files;
+}
+
+std::string png_bytes(const at::Tensor& image) {
+  std::string bytes;
+  const auto add = [](void* to, void* data, int size) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<size_t>(size));
+  };
+  const auto whole = image.contiguous();
+  const auto height = static_cast<int>(image.size(0)), width = static_cast<int>(image.size(1)),
+             channels = static_cast<int>(image.size(2));
+  stbi_write_png_to_func(add, &bytes, width, height, channels, whole.data_ptr<uint8_t>(), width * channels);
+  return bytes;
 }
 
 void save_run_routing(const Run& run, const fs::path& file) {

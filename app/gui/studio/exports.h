@@ -18,6 +18,9 @@ namespace switchyard::studio {
 std::vector<std::filesystem::path> save_images(const Run& run, const std::filesystem::path& folder,
                                                int64_t image = -1);
 
+/// The bytes of a PNG file of an image [H, W, 1 or 3] uint8, without text. For the clipboard.
+std::string png_bytes(const at::Tensor& image);
+
 /// The routing of a run, the same file as `switchyard sample --routing` writes. Throws std::invalid_argument where
 /// nothing was recorded, and io::OutputError.
 void save_run_routing(const Run& run, const std::filesystem::path& file);

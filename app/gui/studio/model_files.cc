@@ -1,12 +1,14 @@
 #include "app/gui/studio/model_files.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include "assets/embedded_model.h"
 #include "io/error.h"
+#include "vae/checkpoint.h"
 
 namespace switchyard::studio {
 
@@ -16,11 +18,31 @@ pipeline::ModelSource embedded_model() {
   return {.bytes = assets::embedded_model(), .bytes_name = assets::kEmbeddedModelName};
 }
 
+namespace {
+
+bool is_decoder(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    return std::ranges::any_of(
+        std::array{"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"},
+        [&](const char* name) { return fs::exists(path / name, error); });
+  }
+  if (path.filename() == "diffusion_pytorch_model.bin") return true;
+  if (path.extension() != ".safetensors") return false;
+  try {
+    return vae::read_tensors(path).contains("decoder.conv_in.weight");  // mapped, not read
+  } catch (const io::InputError&) {
+    return false;  // the model reader will say what is wrong
+  }
+}
+
+}  // namespace
+
 FileKind kind_of(const fs::path& path) {
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) throw io::InputError("there is no such file");
-  if (fs::is_directory(status)) return FileKind::model;
+  if (fs::is_directory(status)) return is_decoder(path) ? FileKind::decoder : FileKind::model;
   if (!fs::is_regular_file(status))
     throw io::InputError("it is not a file");  // reading a pipe would wait for ever
   std::string beginning(8, '\0');
@@ -31,7 +53,8 @@ FileKind kind_of(const fs::path& path) {
   if (beginning.starts_with("\x89PNG")) return FileKind::picture;
   const auto text = beginning.find_first_not_of(" \t\r\n");
   const bool list = text != std::string::npos && beginning[text] == '[';
-  return list || path.extension() == ".json" ? FileKind::recipe : FileKind::model;
+  if (list || path.extension() == ".json") return FileKind::recipe;
+  return is_decoder(path) ? FileKind::decoder : FileKind::model;
 }
 
 fs::path model_file_in(const fs::path& path) {

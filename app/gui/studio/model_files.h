@@ -10,10 +10,11 @@ namespace switchyard::studio {
 /// The model that is part of the program.
 pipeline::ModelSource embedded_model();
 
-enum class FileKind { model, picture, recipe };
+enum class FileKind { model, decoder, picture, recipe };
 
-/// By what it begins with: a PNG, a JSON list, or what the model reader may make of it, folders included. Throws
-/// io::InputError where there is nothing to read.
+/// By what it begins with, or for a decoder by its tensors: a PNG, a JSON list, an autoencoder as diffusers stores it (a
+/// folder, or a safetensors file), or what the model reader may make of it, folders included. Throws io::InputError where
+/// there is nothing to read.
 FileKind kind_of(const std::filesystem::path& path);
 
 /// The file itself, or the one model file in a folder. Throws io::InputError for a folder with none, or with several,

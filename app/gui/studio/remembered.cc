@@ -32,6 +32,9 @@ void Remembered::use(const std::filesystem::path& model) {
   std::erase(recent, model);
   recent.insert(recent.begin(), model);
   if (recent.size() > kMostRecent) recent.resize(kMostRecent);
+  std::erase_if(decoders, [&](const auto& item) {
+    return std::ranges::find(recent, std::filesystem::path(item.first)) == recent.end();
+  });
 }
 
 std::filesystem::path remembered_file() {
@@ -61,6 +64,7 @@ Remembered load_remembered(const std::filesystem::path& file) {
   std::vector<std::string> recent;
   std::string save_to;
   read(json, "recent", recent, source);
+  read(json, "decoders", remembered.decoders, source);
   read(json, "favourites", remembered.favourites, source);
   read(json, "theme", remembered.theme, source);
   read(json, "scale", remembered.scale, source);
@@ -76,6 +80,7 @@ void save_remembered(const std::filesystem::path& file, const Remembered& rememb
   Json recent = Json::array();
   for (const auto& path : remembered.recent) recent.push_back(path.string());
   const Json json = {{"recent", recent},
+                     {"decoders", remembered.decoders},
                      {"favourites", remembered.favourites},
                      {"theme", remembered.theme},
                      {"scale", remembered.scale},

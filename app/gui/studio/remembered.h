@@ -10,14 +10,16 @@
 namespace switchyard::studio {
 
 struct Remembered {
-  std::vector<std::filesystem::path> recent;               // models, the newest first
+  std::vector<std::filesystem::path> recent;    // models, the newest first
+  std::map<std::string, std::string> decoders;  // of recent models that draw latents, by the model's path
   std::map<std::string, std::vector<int64_t>> favourites;  // labels, by the model's name
   std::string theme = "dark";                              // or "light"
   double scale = 0;                                        // of everything on the screen; 0: the monitor's
   std::filesystem::path save_to = {};  // every image goes there when it is done; empty: nowhere
   bool hint_seen = false;              // of the first start
 
-  void use(const std::filesystem::path& model);  // to the front of `recent`, which keeps ten
+  /// To the front of `recent`, which keeps ten.
+  void use(const std::filesystem::path& model);
 
   bool operator==(const Remembered&) const = default;
 };

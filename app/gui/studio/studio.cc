@@ -51,19 +51,26 @@ bool Studio::poll() {
 void Studio::open_embedded() { open({.model = embedded_model()}); }
 
 void Studio::open(const std::filesystem::path& model, const std::filesystem::path& decoder) {
-  open({.model = {.file = model}, .decoder = decoder});
+  auto used = decoder;
+  std::error_code ignored;
+  const auto known = remembered.decoders.find(std::filesystem::absolute(model, ignored).string());
+  if (used.empty() && known != remembered.decoders.end()) used = known->second;
+  open({.model = {.file = model}, .decoder = used});
 }
 
 void Studio::open(pipeline::SessionOptions session) {
   session.device = options_.device;
   session.precision = options_.precision;
-  say("Opening " + session.model.name() + (drawing() != nullptr ? ", after what is being drawn" : " ..."));
-  ++opening_;
+  const auto before = static_cast<size_t>(waiting()) + (drawing() != nullptr ? 1 : 0);
+  say("Opening " + session.model.name() +
+      (before > 0 ? ", after " + counted(before, "run") + " of the queue" : " ..."));
+  opening_.push_back(session.model.name());
   worker_.open(std::move(session));
 }
 
 void Studio::take(OpenedModel& event) {
-  --opening_;
+  opening_.pop_front();
+  without_decoder_.clear();
   const bool other = !model_ || !(model_->config == event.config);
   model_ = std::move(event);
   auto before = std::exchange(form, Form::of(*model_));
@@ -74,22 +81,39 @@ void Studio::take(OpenedModel& event) {
   if (!other) form.label = before.label;
   if (other) edits = {};
   restored_.reset();
-  if (!model_->source.file.empty()) remembered.use(std::filesystem::absolute(model_->source.file));
-  if (model_->doubt)
-    say(*model_->doubt, Status::Kind::warning);
-  else
-    say("Opened " + model_->name);
+  if (!model_->source.file.empty()) {
+    const auto file = std::filesystem::absolute(model_->source.file);
+    remembered.use(file);
+    if (!model_->decoder.empty())
+      remembered.decoders[file.string()] = std::filesystem::absolute(model_->decoder).string();
+  }
+  say("Opened " + model_->name);
+}
+
+void Studio::take(const Doubted& event) {
+  if (model_) model_->doubt = event.doubt;
+  say(event.doubt, Status::Kind::warning);
 }
 
 void Studio::take(const OpenFailed& event) {
-  --opening_;
-  say("Cannot open " + event.where + ": " + event.message, Status::Kind::error);
+  opening_.pop_front();
+  const auto& model = event.asked.model;
+  if (event.wants_decoder) {
+    without_decoder_ = model.file;
+    say(model.where() +
+            " draws latents: drop the decoder that makes images of them too, a VAE's folder or file",
+        Status::Kind::error);
+  } else {
+    say("Cannot open " + model.where() + ": " + event.message, Status::Kind::error);
+  }
 }
 
 // Drawing
 
 std::string Studio::why_not_draw() const {
-  if (opening()) return "a model is being opened";
+  if (opening())
+    return drawing() != nullptr || waiting() > 0 ? "another model is opened after what is in the queue"
+                                                 : "a model is being opened";
   if (!model_) return "no model is open";
   try {
     form.request(model_->config, edits.recipe());
@@ -143,7 +167,12 @@ std::optional<int64_t> Studio::start(const pipeline::Request& request, int64_t b
 }
 
 void Studio::cancel() {
-  if (const auto* run = drawing()) worker_.cancel(run->id);
+  if (const auto* run = drawing()) return worker_.cancel(run->id);
+  for (const auto& run : runs_) {
+    if (!run.studies.ranking && run.studies.under_way().empty()) continue;
+    cancel_studies(run.id);
+    say("Stopped measuring " + run.title());
+  }
 }
 void Studio::cancel(int64_t run) { worker_.cancel(run); }
 void Studio::cancel_all() { worker_.cancel_all(); }
@@ -156,7 +185,12 @@ std::optional<int64_t> Studio::mute(int64_t layer, int64_t expert) {
   else
     known->on = !known->on;
   if (selected() == nullptr) return std::nullopt;
-  return draw_again(selection.run);
+  const auto again = draw_again(selection.run);
+  const auto now = std::ranges::find(edits.list, muted, &Edit::edit);
+  if (again)
+    say((now->on ? "" : "Switched off: ") + sentence_of(muted) +
+        c10::str("; #", selection.run, " is drawn again as #", *again));
+  return again;
 }
 
 void Studio::take(const RunBegan& event) {
@@ -287,10 +321,21 @@ void Studio::drop(const std::filesystem::path& path) {
         say("Added " + counted(added.list.size(), "edit") + " of " + path.filename().string());
         break;
       }
+      case FileKind::decoder:
+        drop_decoder(path);
+        break;
       case FileKind::model:
         open(model_file_in(path));
     }
   });
+}
+
+// For the model that waits for it, or the one that is open.
+void Studio::drop_decoder(const std::filesystem::path& decoder) {
+  if (!without_decoder_.empty()) return open(without_decoder_, decoder);
+  if (!model_ || !draws_latents(model_->config) || model_->source.file.empty())
+    throw std::invalid_argument("it decodes latents; open a model that draws them first");
+  open(model_->source.file, decoder);
 }
 
 void Studio::apply_restored() {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <list>
@@ -57,11 +58,13 @@ class Studio {
   /// Takes in what the worker did. True: something changed and wants to be drawn.
   bool poll();
 
-  // Models. Opening takes its place in the queue, after what is being drawn.
+  // Models. Opening takes its place in the queue, after what is being drawn. A model of latents is opened with the decoder
+  // that it was opened with before, where none is named.
   void open_embedded();
   void open(const std::filesystem::path& model, const std::filesystem::path& decoder = {});
   const OpenedModel* model() const { return model_ ? &*model_ : nullptr; }  // null: none yet
-  bool opening() const { return opening_ > 0; }
+  bool opening() const { return !opening_.empty(); }
+  const std::deque<std::string>& being_opened() const { return opening_; }  // their names, the next one first
   at::Device device() const { return options_.device; }
 
   // Drawing. Both answer with the id of the new run, or nothing: see status().
@@ -69,7 +72,7 @@ class Studio {
   std::optional<int64_t> draw_again(
       int64_t run);                  // the same images and settings with the edits of now, beside it
   std::string why_not_draw() const;  // empty: draw() would; else what stands in its way
-  void cancel();                     // what is being drawn
+  void cancel();                     // what is being drawn; where nothing is, what is being measured
   void cancel(int64_t run);
   void cancel_all();
 
@@ -124,6 +127,7 @@ class Studio {
  private:
   void take(OpenedModel& event);
   void take(const OpenFailed& event);
+  void take(const Doubted& event);
   void take(const RunBegan& event);
   void take(StepShown& event);
   void take(const RoutingSeen& event);
@@ -140,6 +144,7 @@ class Studio {
   void ask(StudyState& study, Worker::Ask ask);
   void go_on_ranking(Run& run);
   void open(pipeline::SessionOptions options);
+  void drop_decoder(const std::filesystem::path& decoder);
   std::optional<int64_t> start(const pipeline::Request& request, int64_t beside);
 
   const StudioOptions options_;
@@ -149,8 +154,9 @@ class Studio {
   Remembered as_stored_;  // what the file holds
   Status status_;
   int64_t next_run_ = 1, next_study_ = int64_t{1} << 40;  // one set to the worker
-  int opening_ = 0;
-  Worker worker_;  // last: it ends first
+  std::deque<std::string> opening_;
+  std::filesystem::path without_decoder_;  // the model that could not be opened for want of one
+  Worker worker_;                          // last: it ends first
 };
 
 }  // namespace switchyard::studio

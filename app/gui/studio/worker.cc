@@ -1,8 +1,7 @@
 #include "app/gui/studio/worker.h"
 
-#include <sys/resource.h>
-
 #include <ATen/ATen.h>
+#include <sys/resource.h>
 
 #include <chrono>
 #include <utility>
@@ -21,7 +20,20 @@ std::function<double()> stopwatch() {
   return [start = Clock::now()] { return std::chrono::duration<double>(Clock::now() - start).count(); };
 }
 
+bool wants_decoder(const pipeline::SessionOptions& options) {
+  if (!options.decoder.empty()) return false;
+  try {
+    return draws_latents(options.model.open_for_use().config);
+  } catch (...) {
+    return false;  // it is no model, for one
+  }
+}
+
 }  // namespace
+
+bool draws_latents(const dit::ModelConfig& config) {
+  return config.in_channels != 1 && config.in_channels != 3;
+}
 
 Worker::Worker(std::function<void()> wake) : wake_(std::move(wake)), thread_([this] { work(); }) {}
 
@@ -129,6 +141,7 @@ void Worker::do_job(pipeline::SessionOptions& options) {
     auto session = std::make_unique<pipeline::Session>(options);
     dit::require_fitting_tensors(session->file());
     OpenedModel opened{.source = options.model,
+                       .decoder = options.decoder,
                        .name = options.model.name(),
                        .where = where,
                        .config = session->config(),
@@ -140,7 +153,6 @@ void Worker::do_job(pipeline::SessionOptions& options) {
     session_.reset();  // what can be known of the new model is fine: both need not fit into memory
     try {
       session->load();
-      opened.doubt = session->doubt();
       if (session->config().routes_timesteps())
         opened.gate = std::make_shared<pipeline::TimestepGate>(session->timestep_gate());
       if (options.model.size() <= kHashedAtOnce) opened.provenance = session->provenance();
@@ -151,10 +163,13 @@ void Worker::do_job(pipeline::SessionOptions& options) {
     }
     session_ = std::move(session);
     opened_ = options;
+    doubt_asked_ = false;
     opened.seconds = seconds();
     post(std::move(opened));
   } catch (...) {
-    post(OpenFailed{where, reason()});
+    OpenFailed failed{options, reason()};
+    failed.wants_decoder = wants_decoder(options);
+    post(std::move(failed));
   }
 }
 
@@ -184,6 +199,10 @@ void Worker::do_job(Draw& draw) {
       for (int64_t i = 0; i < step.images; ++i) previews.push_back(pipeline::to_pixels(step.preview[i]));
       post(
           StepShown{run, step.first_image, step.step, step.steps, std::move(previews), seconds(), step.done});
+      // Not before the first step is seen: it costs as much as two of them.
+      if (!std::exchange(doubt_asked_, true)) {
+        if (auto doubt = session_->doubt()) post(Doubted{std::move(*doubt)});
+      }
       return true;
     };
     if (config.routes_tokens() || config.routes_timesteps()) {

@@ -33,19 +33,25 @@ namespace switchyard::studio {
 /// What there is to know of the model that is open.
 struct OpenedModel {
   pipeline::ModelSource source;
-  std::string name, where;  // "solids"; its path, or that it is part of the program
+  std::filesystem::path decoder;  // of a model that draws latents
+  std::string name, where;        // "solids"; its path, or that it is part of the program
   dit::ModelConfig config;
   pipeline::Settings settings;  // that it draws best with
   pipeline::Provenance
       provenance;  // its hash is empty until it is known: of large files, after the first image
-  std::optional<std::string> doubt;  // see Session::doubt()
+  std::optional<std::string> doubt;  // see Session::doubt(); not known before the first step of a drawing
   int64_t image_size = 0, image_channels = 0;
   std::shared_ptr<const pipeline::TimestepGate> gate = {};  // of a model that routes timesteps
   double seconds = 0;                                       // that opening took
 };
 
 struct OpenFailed {
-  std::string where, message;
+  pipeline::SessionOptions asked;
+  std::string message;
+  bool wants_decoder = false;  // it draws latents, and no decoder was named
+};
+struct Doubted {  // of the model that was opened last
+  std::string doubt;
 };
 struct RunBegan {
   int64_t run;
@@ -95,8 +101,11 @@ struct StudyEnded {
   double seconds;
 };
 
-using Event = std::variant<OpenedModel, OpenFailed, RunBegan, StepShown, RoutingSeen, DecodingSeen,
+using Event = std::variant<OpenedModel, OpenFailed, Doubted, RunBegan, StepShown, RoutingSeen, DecodingSeen,
                            ImageDrawn, RunEnded, StudyProceeded, StudyEnded>;
+
+/// Latents have more channels than a picture has.
+bool draws_latents(const dit::ModelConfig& config);
 
 class Worker {
  public:
@@ -153,6 +162,7 @@ class Worker {
   const std::function<void()> wake_;
   std::unique_ptr<pipeline::Session> session_;      // the thread's own
   std::optional<pipeline::SessionOptions> opened_;  // of session_
+  bool doubt_asked_ = false;                        // of session_
 
   std::mutex mutex_;  // of what follows
   std::condition_variable job_came_;

@@ -1,7 +1,12 @@
 // Opening models, and dropping things that are none.
 #include <sys/stat.h>
 
+#include <thread>
+#include <type_traits>
+
+#include "app/gui/studio/model_files.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "studio_at_work.h"
 
 namespace switchyard::studio {
@@ -46,6 +51,84 @@ TEST_F(Models, TwoInTurnEachDrawTheirs) {
   const auto third = drawn();
   EXPECT_EQ(studio().run(third)->model, "solids");
   EXPECT_TRUE(at::equal(studio().run(third)->images[0].pixels, studio().run(first)->images[0].pixels));
+}
+
+TEST_F(Models, OpeningSaysWhatItWaitsFor) {
+  open_embedded();
+  studio().draw(), studio().draw();
+  studio().open(tiny_model("tiny.safetensors"));
+  EXPECT_EQ(studio().status().text, "Opening tiny, after 2 runs of the queue");
+  ASSERT_EQ(studio().being_opened().size(), 1u);
+  EXPECT_EQ(studio().being_opened().front(), "tiny");
+  EXPECT_EQ(studio().why_not_draw(), "another model is opened after what is in the queue");
+  studio().cancel_all();
+  ASSERT_TRUE(until([&] { return !studio().opening(); }));
+  EXPECT_EQ(studio().model()->name, "tiny");
+}
+
+// The model alone is not enough, the decoder dropped later is paired with it, and both are remembered.
+TEST_F(Models, DecoderIsPairedWithTheModelThatWaits) {
+  const auto decoder = std::filesystem::path(SWITCHYARD_FIXTURE_DIR) / "vae/current";
+  const auto opened = [&] { return until([&] { return !studio().opening(); }); };
+  open_embedded();
+  studio().drop(decoder);
+  expect_error("open a model that draws them first");
+  auto config = dit::preset("tiny");
+  config.in_channels = 4;
+  dit::DiffusionTransformer latent(config);
+  dit::initialize(latent, 1);
+  dit::save_model(file("latent.safetensors"), latent, "{}");
+  studio().drop(file("latent.safetensors"));
+  ASSERT_TRUE(opened());
+  expect_error("drop the decoder");
+  EXPECT_EQ(studio().model()->name, "solids");
+  studio().drop(decoder);
+  ASSERT_TRUE(opened());
+  ASSERT_EQ(studio().model()->name, "latent") << studio().status().text;
+  EXPECT_EQ(studio().model()->image_size, 8 * config.input_size);
+  studio().form.settings.grid.steps = 2;
+  EXPECT_EQ(studio().run(drawn())->status, Run::Status::done) << studio().status().text;
+  studio().drop(decoder / "diffusion_pytorch_model.safetensors");  // another one, for the open model
+  ASSERT_TRUE(opened());
+  EXPECT_EQ(studio().model()->decoder.filename(), "diffusion_pytorch_model.safetensors")
+      << studio().status().text;
+
+  start();
+  studio().open(file("latent.safetensors"));
+  ASSERT_TRUE(opened());
+  ASSERT_NE(studio().model(), nullptr) << studio().status().text;
+}
+
+// What the weights were trained for is stated wrongly: that is said, and not before there is something to see.
+TEST_F(Models, DoubtComesAfterTheFirstStep) {
+  pipeline::Session solids({.model = embedded_model()});
+  io::write_safetensors(file("foreign.safetensors"), solids.file().tensors);
+  Worker worker({});
+  worker.open({.model = {.file = file("foreign.safetensors"),
+                         .reading = {.hints = {.num_heads = solids.config().num_heads,
+                                               .experts_per_token = solids.config().experts_per_token,
+                                               .schedule = "rectified_flow",
+                                               .prediction = "velocity"}}}});
+  pipeline::Request request{.images = {{.label = 1, .seed = 7}}};
+  request.settings.grid.steps = 2;
+  worker.draw(1, request);
+  std::vector<Event> events;
+  while (events.empty() || !std::holds_alternative<RunEnded>(events.back())) {
+    for (auto& event : worker.take()) events.push_back(std::move(event));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_TRUE(std::holds_alternative<OpenedModel>(events.front()))
+      << std::get<OpenFailed>(events.front()).message;
+  EXPECT_FALSE(std::get<OpenedModel>(events.front()).doubt);
+  const auto first_of = [&]<class Kind>(std::type_identity<Kind>) {
+    return std::ranges::find_if(events, [](const Event& e) { return std::holds_alternative<Kind>(e); }) -
+           events.begin();
+  };
+  const auto step = first_of(std::type_identity<StepShown>()),
+             doubt = first_of(std::type_identity<Doubted>());
+  EXPECT_EQ(doubt, step + 1);
+  EXPECT_EQ(std::ranges::count_if(events, [](const Event& e) { return std::holds_alternative<Doubted>(e); }),
+            1);
 }
 
 TEST_F(Models, TimestepsAreRecordedToo) {

@@ -13,6 +13,7 @@ class Remembering : public StudioAtWork {};
 TEST_F(Remembering, ComesBackAtTheNextStart) {
   EXPECT_EQ(studio().remembered, Remembered());
   Remembered all{.recent = {"/models/a.pt", "/models/Übung \"2\".safetensors"},
+                 .decoders = {{"/models/a.pt", "/models/vae \"1\""}},
                  .favourites = {{"solids", {3, 1}}},
                  .theme = "light",
                  .scale = 1.25,

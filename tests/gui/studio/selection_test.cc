@@ -87,8 +87,8 @@ TEST(Selection, HasNoRecordWhereNothingIsRouted) {
 TEST(RunPreviews, StayWithinTheirLimit) {
   auto run = run_of(model_with("tiny"), 1000);
   for (int step = 0; step < 1000; ++step) {
-    StepShown event{1,  0, step, 1000, {at::empty({512, 512, 3}, at::kByte), at::empty({1, 1, 3}, at::kByte)},
-                    0.1, 0.5};
+    StepShown event{
+        1, 0, step, 1000, {at::empty({512, 512, 3}, at::kByte), at::empty({1, 1, 3}, at::kByte)}, 0.1, 0.5};
     run.apply(event);
   }
   int64_t bytes = 0;

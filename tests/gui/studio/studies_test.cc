@@ -94,6 +94,27 @@ TEST_F(StudiesOfARun, RankingStopsAndGoesOnWhereItWas) {
   EXPECT_EQ(run().studies.ranked(Router::tokens, -1).measured, 8);
 }
 
+// Esc: at first what is drawn, then what is measured.
+TEST_F(StudiesOfARun, CancellingStopsTheDrawingThenTheRanking) {
+  studio().form.settings.grid.steps = 2000;
+  studio().rank(id_, Router::tokens, -1);
+  const auto other = studio().draw();
+  ASSERT_TRUE(other);
+  ASSERT_TRUE(until([&] { return studio().drawing() != nullptr; }));
+  studio().cancel();
+  ASSERT_TRUE(ended(*other));
+  EXPECT_EQ(studio().run(*other)->status, Run::Status::cancelled);
+  EXPECT_TRUE(run().studies.ranking);
+  studio().cancel();
+  EXPECT_FALSE(run().studies.ranking);
+  EXPECT_EQ(studio().status().text, "Stopped measuring " + run().title());
+  ASSERT_TRUE(until([&] { return run().studies.under_way().empty(); }));
+  EXPECT_LT(run().studies.ranked(Router::tokens, -1).measured, 8);
+  studio().say("");
+  studio().cancel();  // nothing left
+  EXPECT_EQ(studio().status().text, "");
+}
+
 TEST_F(StudiesOfARun, DrawingGoesBetween) {
   studio().form.settings.grid.steps = 30;
   id_ = drawn();
