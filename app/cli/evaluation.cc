@@ -84,7 +84,6 @@ void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
       "Resampled sets from which 95 % intervals of distances come, 0 for none; default: 40");
   add("Metrics", "--neighbours", options.neighbours, "K", "Of precision and recall; default: 3");
   add("Metrics", "--evaluation-seed", options.seed, "S", "Of subsets and resampling; default: 0");
-  add_device_option(command, options.device)->group("Metrics");
   command.add_flag("--skip-bad", options.skip_bad, "Go on without images that cannot be read, and name them")
       ->group("Output");
   add("Output", "--json", options.json, "FILE.json",
@@ -129,7 +128,7 @@ metrics::FeatureSet Evaluation::features_of(const std::string& path, int64_t cou
   return std::move(*set);
 }
 
-void Evaluation::open_reference() {
+void Evaluation::open_reference(int64_t size) {
   const auto& path = options_.reference;
   if (path.empty()) return;
   const auto& facts = network_->facts();
@@ -143,7 +142,7 @@ void Evaluation::open_reference() {
     reference_ = metrics::read_reference(path, facts);
   }
   if (statistics == 0 || images) {
-    reference_->set = features_of(path, options_.reference_count);
+    reference_->set = features_of(path, options_.reference_count, size);
     reference_->name = reference_->set->name;
   }
 }
@@ -175,12 +174,17 @@ void Evaluation::save(const metrics::FeatureSet& images) {
 }
 
 void Evaluation::report(const metrics::Comparison& comparison) {
-  const auto json = [&] { return metrics::json_of(comparison).dump(2, ' ', false, kReplace); };
-  if (options_.json != "-") progress_.result(metrics::text_of(comparison));
-  if (options_.json == "-")
-    progress_.result(json());
-  else if (!options_.json.empty())
-    io::write_file(options_.json, json() + "\n");
+  write(metrics::text_of(comparison), metrics::json_of(comparison));
+}
+
+void Evaluation::report(const std::vector<metrics::Row>& rows, const std::string& corner) {
+  write(metrics::markdown_of(rows, corner), metrics::json_of(rows));
+}
+
+void Evaluation::write(const std::string& table, const nlohmann::json& json) {
+  const auto text = json.dump(2, ' ', false, kReplace);
+  progress_.result(options_.json == "-" ? text : table);
+  if (!options_.json.empty() && options_.json != "-") io::write_file(options_.json, text + "\n");
 }
 
 }  // namespace switchyard::app

@@ -11,6 +11,7 @@
 
 #include "app/cli/progress.h"
 #include "metrics/comparison.h"
+#include "metrics/report.h"
 
 namespace switchyard::app {
 
@@ -24,7 +25,7 @@ struct EvaluationOptions {
   bool skip_bad = false, quiet = false;
 };
 
-/// Adds everything but what to evaluate.
+/// Adds everything but what to evaluate, and the device.
 void add_evaluation_options(CLI::App& command, EvaluationOptions& options);
 
 class Evaluation {
@@ -41,8 +42,8 @@ class Evaluation {
   /// Throws Cancelled and what gather() does; without --skip-bad, images that cannot be read are an io::InputError.
   metrics::FeatureSet features_of(const std::string& path, int64_t count, int64_t size = 64);
 
-  /// Opens --reference and gathers it. To be called once, before compare().
-  void open_reference();
+  /// Opens --reference and gathers it; a data set `size` pixels wide. To be called once, before compare().
+  void open_reference(int64_t size = 64);
 
   /// Throws Cancelled.
   metrics::Comparison compare(const metrics::FeatureSet& images);
@@ -53,8 +54,12 @@ class Evaluation {
   /// The table on stdout, the JSON where --json says.
   void report(const metrics::Comparison& comparison);
 
+  /// The same of several that belong together; `corner` is the head of the rows' labels.
+  void report(const std::vector<metrics::Row>& rows, const std::string& corner);
+
  private:
   void name_bad(const metrics::FeatureSet& set);
+  void write(const std::string& table, const nlohmann::json& json);
 
   const EvaluationOptions& options_;
   Progress& progress_;
