@@ -54,7 +54,7 @@ struct CompareOptions {
   int64_t most_neighbours = 10'000;           // rows of either set; random ones of a larger set
   bool floor = true, infinity = true;
   uint64_t seed = 0;
-  std::function<bool(double done, const std::string& what)> progress;  // done: 0 .. 1; false: stop
+  std::function<bool(double done, const std::string& what)> progress = {};  // done: 0 .. 1; false: stop
 };
 
 /// What these metrics need beside the features.

@@ -56,9 +56,10 @@ class FeatureGatherer {
 };
 
 struct GatherOptions {
-  Wanted wanted;
-  bool skip_bad = false;                                      // pass over images that cannot be read
-  std::function<bool(int64_t done, int64_t total)> progress;  // on any thread, one at a time; false: stop
+  Wanted wanted = {};
+  bool skip_bad = false;  // pass over images that cannot be read
+  std::function<bool(int64_t done, int64_t total)> progress =
+      {};  // on any thread, one at a time; false: stop
 };
 
 /// The features of a whole source: decoded and looked at on all cores, in batches. Nothing when stopped. Unless skip_bad,

@@ -9,6 +9,7 @@
 
 #include "hostile.h"
 #include "io/error.h"
+#include "io/npy.h"
 #include "scratch.h"
 #include "torch_builder.h"
 
