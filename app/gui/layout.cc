@@ -18,6 +18,17 @@ void lay_out(ImGuiID space, ImVec2 size) {
   ImGui::DockBuilderAddNode(space, ImGuiDockNodeFlags_DockSpace);
   ImGui::DockBuilderSetNodeSize(space, size);
   const float text = ImGui::GetFontSize();
+  // Panels that lie one behind the other can be read; those that are too narrow cannot.
+  if (size.x < 62 * text) {
+    ImGuiID left = space, rest = space;
+    if (size.x > 36 * text)
+      ImGui::DockBuilderSplitNode(space, ImGuiDir_Left, 19 * text / size.x, &left, &rest);
+    for (const char* panel : {kGenerate, kSurgery, kQueue}) ImGui::DockBuilderDockWindow(panel, left);
+    for (const char* panel :
+         {kCanvas, kPatchMap, kTimestepMap, kAtlas, kFlow, kGallery, kPatches, kRank, kWhatIf, kContent})
+      ImGui::DockBuilderDockWindow(panel, rest);
+    return ImGui::DockBuilderFinish(space);
+  }
   const float left_width = std::clamp(text * 20, size.x * 0.2f, size.x * 0.32f);
   const float right_width = std::clamp(text * 31, size.x * 0.28f, size.x * 0.4f);
   ImGuiID left, right, middle;

@@ -66,8 +66,8 @@ void add_pictures(CLI::App& program, Options& options) {
       .add_option("--show", view.panel,
                   "With --screenshot: the panel in front; what it measures is measured before")
       ->type_name("PANEL")
-      ->check(CLI::IsMember(std::vector<std::string>(std::begin(gui::kPictured), std::end(gui::kPictured)),
-                            CLI::ignore_case));
+      ->transform(CLI::IsMember(
+          std::vector<std::string>(std::begin(gui::kPictured), std::end(gui::kPictured)), CLI::ignore_case));
   const auto number = [&](const char* name, auto& value, const char* help) {
     program.add_option(name, value, help)->type_name("N");
   };

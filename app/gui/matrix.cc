@@ -136,6 +136,7 @@ void legend(Ui& ui, const MatrixView& view, const char* what) {
   list->AddImage(texture.id, from, to);
   list->AddRect(from, to, ui.theme.grid);
   for (int i = 0; i <= 2; ++i) {
+    if (i == 1 && width < ui.theme.px(140)) continue;  // they would touch
     const auto text = number(view.low + (view.high - view.low) * i / 2);
     const float text_width = ImGui::CalcTextSize(text.c_str()).x;
     list->AddText({from.x + (width - text_width) * static_cast<float>(i) / 2, to.y + 1},

@@ -70,7 +70,7 @@ bool show(App& app, const View& view) {
   if (view.panel == kPatches) selection.expert = view.expert.value_or(0);
   if (view.panel == kWhatIf && run) selection.patch = view.patch.value_or(run->config.tokens() / 2);
   if (!measure(app, view.panel)) return false;
-  app.ui.gate_shows = view.panel == kGate ? 2 : 0;
+  app.ui.gate_shows = view.panel == kGate ? 1 : 0;
   settle(app);
   if (view.panel.empty()) return true;
   ImGui::SetWindowFocus(view.panel == kGate ? kTimestepMap : view.panel.c_str());

@@ -97,6 +97,11 @@ void gate_map(Ui& ui, bool all_blocks) {
     const float y = from.y + row_height * static_cast<float>(r);
     const ImVec2 low{x_of(static_cast<double>(last + 1)), y + 1},
         high{x_of(static_cast<double>(first)), y + row_height - 1};
+    if (row_height < ui.theme.px(10)) {  // an outline would leave nothing to see of the row: its ends alone
+      for (const float x : {low.x, high.x})
+        list->AddLine({x, y}, {x, y + row_height}, IM_COL32_WHITE, ui.theme.px(1.5f));
+      continue;
+    }
     list->AddRect(low, high, IM_COL32(0, 0, 0, 160), 0, 0, ui.theme.px(2.5f));
     list->AddRect(low, high, IM_COL32(255, 255, 255, 230), 0, 0, ui.theme.px(1));
   }

@@ -116,8 +116,9 @@ void what_is_shown(Ui& ui) {
 void pinned_path(Ui& ui, int64_t side, float height) {
   auto& selection = ui.studio.selection;
   const auto patch = *selection.patch;
-  ImGui::Text("Patch %lld (row %lld, column %lld)", static_cast<long long>(patch),
-              static_cast<long long>(patch / side), static_cast<long long>(patch % side));
+  ImGui::Text("Patch %lld (%lld, %lld)", static_cast<long long>(patch), static_cast<long long>(patch / side),
+              static_cast<long long>(patch % side));
+  tip("Its row and column, from 0");
   ImGui::SameLine();
   if (ImGui::SmallButton("Let go")) {
     selection.patch.reset();
