@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "io/near_misses.h"
+#include "metrics/class_agreement.h"
 #include "metrics/frechet.h"
 #include "metrics/inception_score.h"
 #include "metrics/kernel_distance.h"
@@ -79,6 +80,16 @@ class Comparing {
     }
     if (metric == "inception-score")
       return images_.logits.defined() ? "" : "the network has no classes, or they were not gathered";
+    if (metric == "class-agreement") {
+      const auto labelled = [](const at::Tensor& labels) {
+        return labels.defined() && labels.numel() > 0 && labels.min().item<int64_t>() >= 0;
+      };
+      if (!labelled(images_.labels)) return "the images have no labels";
+      if (!reference_.set || !labelled(reference_.set->labels))
+        return "the reference has no images with labels";
+      const auto classes = reference_.set->labels.max().item<int64_t>() + 1;
+      return reference_.set->size() >= 20 * classes ? "" : "the reference has fewer than 20 images per class";
+    }
     return reference_.set ? "" : "the reference has statistics only, no images";
   }
 
@@ -143,6 +154,8 @@ class Comparing {
       score();
     else if (metric == "precision-recall")
       nearest();
+    else if (metric == "class-agreement")
+      agreement();
     else
       sliced();
   }
@@ -168,7 +181,8 @@ class Comparing {
       measured.ratio = (first.distance(half->images) + second.distance(half->images)) / 2 / *measured.floor;
       measured.floor_count = half->count();
     }
-    if (!options_.infinity || rows.size(0) < 4 * kSizes) return;
+    // Sets of fewer images than features do not yet follow the line.
+    if (!options_.infinity || rows.size(0) < 4 * std::max(kSizes, rows.size(1))) return;
     const int64_t reference_count = measured.reference_count;  // before `add` moves it
     const auto infinite = *frechet_at_infinity(to, rows, kSizes, options_.seed, stop);
     auto& extrapolated = add(key + "-at-infinity", name + " at infinity", infinite.distance);
@@ -279,6 +293,23 @@ class Comparing {
     }
   }
 
+  // Trained on one half of the reference, so that the other can say what a perfect set would get.
+  void agreement() {
+    const auto& real = *reference_.set;
+    const auto halves = shuffled(real.size(), options_.seed).chunk(2);
+    const auto rows = [&](const at::Tensor& all, size_t half) { return all.index_select(0, halves[half]); };
+    const LinearClassifier classifier(rows(real.features, 0), rows(real.labels, 0),
+                                      real.labels.max().item<int64_t>() + 1);
+    auto& measured =
+        add("class-agreement", "class agreement", classifier.agreement(images_.features, images_.labels));
+    measured.error = binomial_error(measured.value, images_.size());
+    measured.error_of = "binomial";
+    measured.floor = classifier.agreement(rows(real.features, 1), rows(real.labels, 1));
+    measured.floor_count = halves[1].numel();
+    measured.reference_count = halves[0].numel();
+    measured.settings = "linear classifier on features";
+  }
+
   void warn() {
     auto& warnings = result_.warnings;
     if (!images_.network.warning.empty()) warnings.push_back(images_.network.warning);
@@ -307,7 +338,8 @@ class Comparing {
 
 const std::vector<std::string>& metric_names() {
   static const std::vector<std::string> names = {"frechet",         "spatial-frechet",  "kernel",
-                                                 "inception-score", "precision-recall", "sliced-wasserstein"};
+                                                 "inception-score", "precision-recall", "sliced-wasserstein",
+                                                 "class-agreement"};
   return names;
 }
 

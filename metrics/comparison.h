@@ -39,7 +39,7 @@ struct Comparison {
 };
 
 /// What can be asked for, in the order of a table: frechet, spatial-frechet (sFID), kernel (KID), inception-score,
-/// precision-recall (with density and coverage), sliced-wasserstein.
+/// precision-recall (with density and coverage), sliced-wasserstein, class-agreement (of labelled sets).
 const std::vector<std::string>& metric_names();
 
 /// Throws std::invalid_argument, with the near misses, for a name that is none of these.

@@ -8,6 +8,7 @@
 #include "../io/scratch.h"
 #include "io/npz.h"
 #include "program.h"
+#include "tiny_run.h"
 
 namespace switchyard::app {
 namespace {
@@ -102,7 +103,9 @@ TEST_F(Evaluate, WrongQuestionsAreAnsweredBeforeTheWork) {
   io::write_npz(work() / "statistics.npz",
                 {{"mu", at::zeros({7}, at::kDouble)}, {"sigma", at::eye(7, at::kDouble)}});
   for (const auto& [arguments, code, message] : std::vector<Case>{
-           {{}, 2, "images is required"},
+           {{}, 2, "nothing to compare with: add --reference"},
+           {{"solids", "--rank-experts", "--reference", "solids"}, 2, "IMAGES are there already"},
+           {{"--rank-experts", "--reference", "solids", "--layers", "99"}, 2, "layer 99: expected 0 .. "},
            {{"solids"}, 2, "nothing to compare with: add --reference"},
            {{"solids", "--reference", "solids", "--metrics", "frechte"}, 2, "did you mean \"frechet\""},
            {{"solids", "--reference", "solids", "--network", "inception"},
@@ -129,6 +132,43 @@ TEST_F(Evaluate, MissingWeightsSayWhereTheyGo) {
   const auto outcome = start({"solids", "--reference", "solids", "--network", "inception-pytorch-fid"});
   EXPECT_EQ(outcome.code, 3);
   EXPECT_TRUE(contains(outcome.err, "pt_inception-2015-12-05-6726825d.pth"));
+}
+
+TEST_F(Evaluate, AModelDrawsTheImages) {
+  const std::vector<std::string> model = {"--model", TinyRun::model(), "--steps", "2", "--count", "40"},
+                                 to = {"--reference", "solids",      "--reference-count",
+                                       "60",          "--resamples", "2"};
+  auto straight = model;
+  straight.insert(straight.end(), to.begin(), to.end());
+  straight.insert(straight.end(), {"--json", "straight.json", "--keep", "kept"});
+  const auto outcome = start(straight);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(fs::exists(work() / "kept/set.json"));
+
+  std::vector<std::string> sample = {"sample", "--set", "drawn"};
+  sample.insert(sample.end(), model.begin(), model.end());
+  ASSERT_EQ(run(sample, {.folder = work()}).code, 0);
+  auto from_files = to;
+  from_files.insert(from_files.begin(), "drawn");
+  from_files.insert(from_files.end(), {"--json", "files.json"});
+  ASSERT_EQ(start(from_files).code, 0);
+  for (const char* metric : {"kernel", "precision"}) {  // which do not depend on the order of the images
+    EXPECT_NEAR(value_of(json_in(work() / "straight.json"), metric),
+                value_of(json_in(work() / "files.json"), metric), std::string(metric) == "kernel" ? 3 : 1e-9)
+        << metric;
+  }
+  EXPECT_NEAR(value_of(json_in(work() / "straight.json"), "frechet"),
+              value_of(json_in(work() / "files.json"), "frechet"), 1e-3);
+}
+
+TEST_F(Evaluate, ATableSaysWhatEachExpertIsWorth) {
+  const auto outcome = start({"--model", TinyRun::model(), "--steps", "2", "--count", "20", "--reference",
+                              "solids", "--reference-count", "40", "--metrics", "frechet", "--resamples", "0",
+                              "--rank-experts", "--layers", "1", "--json", "rank.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(contains(outcome.out, "| as it is |"));
+  for (const char* row : {"expert 0 muted", "expert 1 muted", "expert 2 muted", "expert 3 muted"})
+    EXPECT_TRUE(contains(outcome.out, row));
 }
 
 TEST_F(Evaluate, CtrlCEndsIt) {

@@ -8,7 +8,7 @@
 
 #include "assets/embedded_model.h"
 #include "io/error.h"
-#include "vae/checkpoint.h"
+#include "io/state_dict.h"
 
 namespace switchyard::studio {
 
@@ -30,7 +30,7 @@ bool is_decoder(const fs::path& path) {
   if (path.filename() == "diffusion_pytorch_model.bin") return true;
   if (path.extension() != ".safetensors") return false;
   try {
-    return vae::read_tensors(path).contains("decoder.conv_in.weight");  // mapped, not read
+    return io::read_state_dict(path).contains("decoder.conv_in.weight");  // mapped, not read
   } catch (const io::InputError&) {
     return false;  // the model reader will say what is wrong
   }
