@@ -5,7 +5,7 @@ SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench bench-evaluate train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -70,6 +70,10 @@ parity: build setup-evaluate ## compare with reference numbers in FIXTURES=DIR (
 
 bench: build     ## time guided steps beside the plain form and the best matrix product of this machine
 	@build/bench/bench_forward
+
+bench-evaluate: configure ## measure two folders beside pytorch-fid and torch-fidelity, and time all three (FOLDERS="A B")
+	@cmake --build build --target switchyard
+	@bench/evaluate_beside_python.sh $(FOLDERS)
 
 train: build     ## train the embedded model's recipe in runs/solids (resumes by itself)
 	$(SWITCHYARD) train --preset solids --out runs/solids
