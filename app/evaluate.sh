@@ -13,7 +13,7 @@ python=${PYTHON:-$here/.plots/bin/python}
 out=${1:?usage: app/evaluate.sh OUT [MODEL [MORE ...]]}
 model=${2:-}
 shift $(($# < 2 ? $# : 2))
-read -ra solvers <<<"${SOLVERS:-euler heun midpoint dpm_solver_2m unipc euler_stochastic}"
+read -ra solvers <<<"${SOLVERS:-euler heun midpoint dpmpp_2m unipc euler_stochastic}"
 read -ra steps <<<"${STEPS:-5 10 20 40}"
 read -ra scales <<<"${GUIDANCE:-1 1.5 2}"
 count=${COUNT:-200}

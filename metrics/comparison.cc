@@ -300,6 +300,7 @@ class Comparing {
     const auto rows = [&](const at::Tensor& all, size_t half) { return all.index_select(0, halves[half]); };
     const LinearClassifier classifier(rows(real.features, 0), rows(real.labels, 0),
                                       real.labels.max().item<int64_t>() + 1);
+    show(0.5, "class agreement");
     auto& measured =
         add("class-agreement", "class agreement", classifier.agreement(images_.features, images_.labels));
     measured.error = binomial_error(measured.value, images_.size());

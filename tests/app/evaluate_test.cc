@@ -136,8 +136,8 @@ TEST_F(Evaluate, MissingWeightsSayWhereTheyGo) {
 
 TEST_F(Evaluate, AModelDrawsTheImages) {
   const std::vector<std::string> model = {"--model", TinyRun::model(), "--steps", "2", "--count", "40"},
-                                 to = {"--reference", "solids",      "--reference-count",
-                                       "60",          "--resamples", "2"};
+                                 to = {"--reference", "real.npz", "--resamples", "2"};
+  ASSERT_EQ(start({"solids", "--count", "60", "--save-reference", "real.npz"}).code, 0);
   auto straight = model;
   straight.insert(straight.end(), to.begin(), to.end());
   straight.insert(straight.end(), {"--json", "straight.json", "--keep", "kept"});

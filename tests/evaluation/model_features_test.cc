@@ -65,7 +65,7 @@ TEST_F(ModelFeatures, AreThoseOfTheImagesInOrder) {
 TEST_F(ModelFeatures, KeptOnesAreNotDrawnAgain) {
   const ModelFeaturesOptions options{.batch_size = 7, .keep = file("kept")};
   int64_t batches = 0;
-  const auto stop_early = [&](const pipeline::PlanProgress& now) { return now.drawn < 70; };
+  const auto stop_early = [&](const pipeline::PlanProgress& now) { return now.drawn < 75; };
   EXPECT_FALSE(features(150, options, {.progress = stop_early}));
   double there = -1;
   const auto set = features(150, options, {.progress = [&](const pipeline::PlanProgress& now) {

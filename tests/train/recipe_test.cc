@@ -82,9 +82,10 @@ TEST(Recipe, JsonHoldsEveryField) {
 }
 
 TEST(Recipe, SolidsHaveSettingsOfTheirOwn) {
-  EXPECT_EQ(settings_of(recipe("solids")).dump(),
-            R"({"clip":0.0,"guidance":{"channels":0,"kind":"classifier_free","scale":1.5,"t_high":1.0,)"
-            R"("t_low":0.0},"shift":3.0,"solver":"euler_stochastic","steps":40,"weak_experts":0})");
+  EXPECT_EQ(
+      settings_of(recipe("solids")).dump(),
+      R"({"clip":0.0,"guidance":{"channels":0,"kind":"classifier_free","scale":1.5,"t_high":1.0,)"
+      R"("t_low":0.0},"quantization":"round","shift":3.0,"solver":"euler_stochastic","steps":40,"weak_experts":0})");
   EXPECT_TRUE(settings_of(recipe("tiny")).is_null());
 }
 
