@@ -7,6 +7,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import NullLocator, ScalarFormatter  # noqa: E402
 
 # How often the model is asked per step; with guidance each time counts twice.
 EVALUATIONS = {"heun": 2, "midpoint": 2, "edm_heun": 2}
@@ -35,14 +36,16 @@ def shown(number):
 
 
 def table_of(cells, metrics):
+    """A Frechet distance stands beside its ratio to real against real: only those two are of equally many images."""
     first = cells[0]["numbers"]
-    lines = ["| solver | steps | guidance | forwards | " + " | ".join(first[m]["name"] for m in metrics) + " |",
-             "|---|" + "---:|" * (3 + len(metrics))]
-    floors = [first[m]["real_against_real"] for m in metrics]
-    lines.append("| real against real | | | | " + " | ".join("" if f is None else f"{f:.4g}" for f in floors) + " |")
+    lines = ["| solver | steps | guidance | forwards | ratio | " + " | ".join(first[m]["name"] for m in metrics) + " |",
+             "|---|" + "---:|" * (4 + len(metrics))]
+    floors = ["" if m == "frechet" else f"{first[m]['real_against_real']:.4g}" for m in metrics]
+    lines.append("| real against real | | | | 1 | " + " | ".join(floors) + " |")
     for c in cells:
         numbers = " | ".join(shown(c["numbers"][m]) for m in metrics)
-        lines.append(f"| {c['solver']} | {c['steps']} | {c['guidance']:g} | {c['forwards']} | {numbers} |")
+        ratio = c["numbers"]["frechet"]["ratio"]
+        lines.append(f"| {c['solver']} | {c['steps']} | {c['guidance']:g} | {c['forwards']} | {ratio:.3f} | {numbers} |")
     reference = cells[0]["reference"]
     lines.append(f"\n{cells[0]['images']} images in each cell against {reference['count']} ({reference['name']}), "
                  f"{cells[0]['network']}; ± is a 95 % interval, sorted by {first[metrics[0]]['name']}.")
@@ -60,9 +63,13 @@ def plot(cells, metric, file):
                           yerr=[1.96 * (n["standard_error"] or 0) for n in numbers], marker="o", markersize=4,
                           linewidth=1.2, capsize=2, label=solver)
         floor = cells[0]["numbers"][metric]["real_against_real"]
-        if floor is not None and floor > 0:
+        if metric != "frechet":  # whose distance depends on the number of images
             axis.axhline(floor, color="0.5", linestyle="--", linewidth=1, label="real against real")
         axis.set_xscale("log")
+        ticks = sorted({c["forwards"] for c in cells if c["guidance"] == scale})
+        axis.set_xticks(ticks[:: max(1, len(ticks) // 6)])
+        axis.xaxis.set_major_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.set_title(f"guidance {scale:g}")
         axis.set_xlabel("forwards of the model per image")
         axis.grid(alpha=0.3)
@@ -78,7 +85,7 @@ def main():
     cells = [cell_of(path) for path in sorted((out / "cells").glob("*.json"))]
     if not cells:
         sys.exit(f"{out}/cells holds no numbers")
-    metrics = [m for m in ("frechet", "kernel", "precision", "recall") if all(m in c["numbers"] for c in cells)]
+    metrics = [m for m in ("frechet", "kernel", "precision", "recall", "class-agreement") if all(m in c["numbers"] for c in cells)]
     cells.sort(key=lambda c: c["numbers"][metrics[0]]["value"])
     (out / "table.md").write_text(table_of(cells, metrics))
     (out / "table.json").write_text(json.dumps(cells, indent=1) + "\n")
