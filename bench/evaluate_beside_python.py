@@ -97,7 +97,7 @@ def fid_in(output: str) -> float:
     numbers = json.loads(output[output.index("{"):])
     if "frechet_inception_distance" in numbers:
         return numbers["frechet_inception_distance"]
-    (value,) = (m["value"] for m in numbers["measurements"] if m["key"] == "frechet")
+    (value,) = (m["value"] for m in numbers["numbers"] if m["metric"] == "frechet")
     return value
 
 
