@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <map>
 #include <stdexcept>
 
@@ -122,11 +121,9 @@ std::vector<int64_t> labels_of(const std::vector<std::string>& paths) {
   for (const auto path : rest) {
     const auto folder = first_folder(path);
     if (folder.empty()) return std::vector<int64_t>(paths.size(), -1);
-    int64_t number = 0;
-    const auto [end, error] = std::from_chars(folder.data(), folder.data() + folder.size(), number);
-    are_numbers = are_numbers && error == std::errc() && end == folder.data() + folder.size() &&
-                  number >= 0 && folder.size() <= kMostClassDigits;
-    classes.emplace(folder, number);
+    const auto number = io::whole_number(folder);
+    are_numbers = are_numbers && number.value_or(-1) >= 0 && folder.size() <= kMostClassDigits;
+    classes.emplace(folder, number.value_or(0));
   }
   if (!are_numbers) {
     int64_t next = 0;

@@ -4,28 +4,24 @@
 #include <cmath>
 
 #include "data/solids_render.h"
+#include "io/split_mix.h"
 
 namespace switchyard::data {
 namespace {
 
-// The k-th number of an image is a hash of (split, index, k): SplitMix64 (Steele, Lea, Flood 2014).
+// The k-th number of an image is a hash of (split, index, k): SplitMix64.
 class Random {
  public:
   Random(Split split, std::uint64_t index)
-      : key_(hash(index + hash(static_cast<std::uint64_t>(split) + 1))) {}
+      : key_(io::split_mix(index + io::split_mix(static_cast<std::uint64_t>(split) + 1))) {}
 
   double uniform(double low, double high) {
-    const std::uint64_t bits = hash(key_ + 0x9e3779b97f4a7c15u * ++count_);
+    const std::uint64_t bits = io::split_mix(key_ + io::kSplitMixStep * ++count_);
     return low + (high - low) * (static_cast<double>(bits >> 11) * 0x1p-53);
   }
   double sign() { return uniform(-1.0, 1.0) < 0.0 ? -1.0 : 1.0; }
 
  private:
-  static std::uint64_t hash(std::uint64_t a) {
-    a = (a ^ (a >> 30)) * 0xbf58476d1ce4e5b9u;
-    a = (a ^ (a >> 27)) * 0x94d049bb133111ebu;
-    return a ^ (a >> 31);
-  }
   std::uint64_t key_, count_ = 0;
 };
 

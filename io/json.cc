@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "io/mapped_file.h"
 #include "io/text.h"
 
 namespace switchyard::io {
@@ -109,6 +110,12 @@ class Builder : public nlohmann::json_sax<Json> {
 
 Json parse_json(std::string_view text, const std::string& source) {
   return Builder(text, source, 16, nullptr).build();
+}
+
+Json read_json(const std::filesystem::path& file) {
+  const MappedFile mapped(file);
+  const auto bytes = mapped.bytes();
+  return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
 }
 
 void parse_members(std::string_view text, const std::string& source, std::size_t deepest,

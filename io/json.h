@@ -5,6 +5,7 @@
 // object (readers disagree on which counts), and more than a million values (some 100 MB).
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,6 +17,9 @@ namespace switchyard::io {
 /// is not JSON (and names the field from which on it is none: that of a bare NaN), is refused as above, or nests
 /// deeper than 16 levels.
 nlohmann::json parse_json(std::string_view text, const std::string& source);
+
+/// The same of a whole file; throws also where it cannot be read.
+nlohmann::json read_json(const std::filesystem::path& file);
 
 /// One large object, member by member in its order, so that no more than one member is in memory: whether a
 /// key of this object comes twice is for `member` to find out. `deepest` counts the object itself. Throws

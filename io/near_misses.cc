@@ -1,6 +1,7 @@
 #include "io/near_misses.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,14 @@ std::string near_misses(std::string_view given, std::span<const std::string_view
   text += "known:";
   for (std::size_t i = 0; i < known.size(); ++i) text.append(i == 0 ? " " : ", ").append(known[i]);
   return text;
+}
+
+std::size_t place_of_name(std::string_view what, std::string_view name,
+                          std::span<const std::string_view> known) {
+  const auto found = std::ranges::find(known, name);
+  if (found != known.end()) return static_cast<std::size_t>(found - known.begin());
+  throw std::invalid_argument("unknown " + std::string(what) + " \"" + std::string(name) + "\"; " +
+                              near_misses(name, known));
 }
 
 }  // namespace switchyard::io

@@ -18,4 +18,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 /// counted.
 std::string near_misses(std::string_view given, std::span<const std::string_view> known);
 
+/// Where `name` stands among `known`. Throws std::invalid_argument: `unknown WHAT "NAME"; ` and the near misses.
+std::size_t place_of_name(std::string_view what, std::string_view name,
+                          std::span<const std::string_view> known);
+
 }  // namespace switchyard::io

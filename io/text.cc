@@ -1,5 +1,6 @@
 #include "io/text.h"
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,13 @@ std::string quote(std::string_view text) {
       Json(std::string(text.substr(0, kMost))).dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() <= kMost && shown.size() <= kMost) return shown;
   return shown.substr(0, kMost) + "...";
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 bool is_utf8(std::string_view text) {

@@ -1,6 +1,8 @@
 // Text from outside, made fit for messages and for JSON.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,6 +11,9 @@ namespace switchyard::io {
 // In quotation marks, cut after 120 bytes, escaped to plain ASCII: what a file says must not flood the
 // terminal or carry control characters into it.
 std::string quote(std::string_view text);
+
+// The number that the whole text is in decimal digits, perhaps behind a minus; nothing for other text.
+std::optional<std::int64_t> whole_number(std::string_view text);
 
 // Whether these are whole, shortest-form UTF-8 sequences of code points up to U+10FFFF without surrogates.
 bool is_utf8(std::string_view text);

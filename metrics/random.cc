@@ -6,20 +6,17 @@
 #include <numbers>
 #include <utility>
 
+#include "io/split_mix.h"
+
 namespace switchyard::metrics {
 namespace {
 
-// SplitMix64 (Steele, Lea and Flood 2014): <random>'s distributions differ between standard libraries.
+// SplitMix64.
 class Random {
  public:
   explicit Random(uint64_t seed) : state_(seed * 0xD1342543DE82EF95u) {}
 
-  uint64_t next() {
-    uint64_t z = state_ += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-  }
+  uint64_t next() { return io::split_mix(state_ += io::kSplitMixStep); }
 
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }  // 0 <= u < 1
 

@@ -1,12 +1,11 @@
 #include "pipeline/classes.h"
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
-#include <optional>
 #include <stdexcept>
 
 #include "io/near_misses.h"
+#include "io/text.h"
 
 namespace switchyard::pipeline {
 namespace {
@@ -14,13 +13,6 @@ namespace {
 std::string lower(std::string text) {
   for (char& c : text) c = 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return text;
-}
-
-std::optional<int64_t> as_index(const std::string& text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
 }
 
 int64_t find_class(const dit::ModelConfig& config, const std::string& given) {
@@ -32,7 +24,7 @@ int64_t find_class(const dit::ModelConfig& config, const std::string& given) {
     if (name == wanted) return static_cast<int64_t>(i);
     if (!wanted.empty() && name.starts_with(wanted)) beginnings.push_back(static_cast<int64_t>(i));
   }
-  if (const auto index = as_index(given)) {
+  if (const auto index = io::whole_number(given)) {
     if (*index >= 0 && *index < config.num_classes) return *index;
     throw std::invalid_argument("class " + given + ": expected an index in 0 .. " +
                                 std::to_string(config.num_classes - 1));

@@ -9,7 +9,6 @@
 
 #include "io/error.h"
 #include "io/json.h"
-#include "io/mapped_file.h"
 #include "io/png.h"
 #include "pipeline/recipe.h"
 
@@ -222,10 +221,7 @@ RoutingRecipe recipe_from_json(const Json& json, const dit::ModelConfig& config,
 }
 
 RoutingRecipe read_recipe(const std::filesystem::path& file, const dit::ModelConfig& config) {
-  const io::MappedFile mapped(file);
-  const auto bytes = mapped.bytes();
-  const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return recipe_from_json(Json(io::parse_json(text, file.string())), config, file.string(), file.parent_path());
+  return recipe_from_json(Json(io::read_json(file)), config, file.string(), file.parent_path());
 }
 
 Json to_json(const RoutingRecipe& recipe, const dit::ModelConfig& config) {

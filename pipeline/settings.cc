@@ -46,11 +46,7 @@ std::string_view to_string(Quantization quantization) {
 }
 
 Quantization quantization_from_name(std::string_view name) {
-  const auto found = std::ranges::find(kQuantizationNames, name);
-  if (found != kQuantizationNames.end())
-    return static_cast<Quantization>(found - kQuantizationNames.begin());
-  throw std::invalid_argument(
-      c10::str("unknown quantization \"", name, "\"; ", io::near_misses(name, kQuantizationNames)));
+  return static_cast<Quantization>(io::place_of_name("quantization", name, kQuantizationNames));
 }
 
 bool Range::holds(double value) const {

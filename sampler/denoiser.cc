@@ -36,11 +36,7 @@ std::string_view to_string(Prediction prediction) {
 }
 
 Prediction prediction_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kPredictionNames.size(); ++i) {
-    if (kPredictionNames[i] == name) return static_cast<Prediction>(i);
-  }
-  throw std::invalid_argument(
-      c10::str("unknown prediction \"", name, "\"; ", io::near_misses(name, kPredictionNames)));
+  return static_cast<Prediction>(io::place_of_name("prediction", name, kPredictionNames));
 }
 
 std::span<const std::string_view> prediction_names() { return kPredictionNames; }

@@ -88,11 +88,7 @@ at::Tensor adaptive_projected(const at::Tensor& d_c, const at::Tensor& d_u, cons
 std::string_view to_string(GuidanceKind kind) { return kKindNames.at(static_cast<std::size_t>(kind)); }
 
 GuidanceKind guidance_kind_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kKindNames.size(); ++i) {
-    if (kKindNames[i] == name) return static_cast<GuidanceKind>(i);
-  }
-  throw std::invalid_argument(
-      c10::str("unknown guidance \"", name, "\"; ", io::near_misses(name, kKindNames)));
+  return static_cast<GuidanceKind>(io::place_of_name("guidance", name, kKindNames));
 }
 
 std::span<const std::string_view> guidance_kind_names() { return kKindNames; }

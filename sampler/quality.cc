@@ -1,9 +1,6 @@
 #include "sampler/quality.h"
 
-#include <c10/util/StringUtil.h>
-
 #include <array>
-#include <stdexcept>
 
 #include "io/near_misses.h"
 
@@ -15,11 +12,7 @@ constexpr std::array<std::string_view, 3> kQualityNames = {"fast", "balanced", "
 }  // namespace
 
 Quality quality_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kQualityNames.size(); ++i) {
-    if (kQualityNames[i] == name) return static_cast<Quality>(i);
-  }
-  throw std::invalid_argument(
-      c10::str("unknown quality \"", name, "\"; ", io::near_misses(name, kQualityNames)));
+  return static_cast<Quality>(io::place_of_name("quality", name, kQualityNames));
 }
 
 QualityChoice choose(Quality quality, const Schedule& schedule, Prediction prediction) {

@@ -76,11 +76,7 @@ const SolverFacts& facts(Solver solver) { return kSolvers.at(static_cast<std::si
 std::string_view to_string(Solver solver) { return facts(solver).name; }
 
 Solver solver_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kSolverNames.size(); ++i) {
-    if (kSolverNames[i] == name) return static_cast<Solver>(i);
-  }
-  throw std::invalid_argument(
-      c10::str("unknown solver \"", name, "\"; ", io::near_misses(name, kSolverNames)));
+  return static_cast<Solver>(io::place_of_name("solver", name, kSolverNames));
 }
 
 std::span<const std::string_view> solver_names() { return kSolverNames; }

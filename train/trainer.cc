@@ -12,15 +12,16 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "data/solids_batches.h"
 #include "dit/checkpoint.h"
 #include "dit/model_file.h"
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "io/split_mix.h"
 #include "kernels/linear/linear.h"
 #include "kernels/side_by_side.h"
-#include "data/solids_batches.h"
 #include "train/flat_parameters.h"
 #include "train/flow_matching.h"
 #include "train/optimizer.h"
@@ -46,14 +47,12 @@ at::ScalarType product_dtype(const Recipe& recipe, at::Device device) {
   return recipe.bf16 && (!device.is_cpu() || kernels::has_bf16_products()) ? at::kBFloat16 : at::kFloat;
 }
 
-// Well-spread seeds for (run, step, shard): splitmix64's finaliser. libtorch's CPU generator uses 32 bits of
+// Well-spread seeds for (run, step, shard): by SplitMix64. libtorch's CPU generator uses 32 bits of
 // them.
 uint64_t draw_seed(uint64_t run, int64_t step, int64_t shard) {
-  uint64_t x = run * 0x9e3779b97f4a7c15 + static_cast<uint64_t>(step) * 0xd1342543de82ef95 +
-               static_cast<uint64_t>(shard) + 1;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return (x ^ (x >> 31)) & 0xffffffff;
+  const uint64_t key = run * io::kSplitMixStep + static_cast<uint64_t>(step) * 0xd1342543de82ef95 +
+                       static_cast<uint64_t>(shard) + 1;
+  return io::split_mix(key) & 0xffffffff;
 }
 
 // The state that a checkpoint holds, and the models that look at it.

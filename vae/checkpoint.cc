@@ -53,14 +53,12 @@ at::Tensor as_matrix(const at::Tensor& tensor, at::IntArrayRef shape) {
 
 VaeConfig read_config(const fs::path& path) {
   constexpr size_t kLongest = 1 << 20;
-  const io::MappedFile file(path);
-  const auto bytes = file.bytes();
-  if (bytes.size() > kLongest)
+  const auto size = io::MappedFile(path).bytes().size();
+  if (size > kLongest)
     throw io::InputError(path.string() + ": expected at most " + std::to_string(kLongest) +
-                         " bytes of configuration, found " + std::to_string(bytes.size()));
+                         " bytes of configuration, found " + std::to_string(size));
   try {
-    return config_from_json(
-        io::parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string()));
+    return config_from_json(io::read_json(path));
   } catch (const std::invalid_argument& error) {
     throw io::InputError(path.string() + ": " + error.what());
   }

@@ -1,25 +1,19 @@
 #include "app/cli/shard.h"
 
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
 
+#include "io/text.h"
+
 namespace switchyard::app {
 namespace {
-
-std::optional<int64_t> whole(std::string_view text) {
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 std::optional<int64_t> variable(const char* name) {
   const char* text = std::getenv(name);
   if (text == nullptr) return std::nullopt;
-  if (const auto value = whole(text)) return value;
+  if (const auto value = io::whole_number(text)) return value;
   throw std::invalid_argument(std::string(name) + ": expected a whole number, got \"" + text + "\"");
 }
 
@@ -37,8 +31,9 @@ constexpr std::array<Launcher, 4> kLaunchers{{
 
 pipeline::Shard shard_from_text(const std::string& text) {
   const auto slash = text.find('/');
-  const auto index = whole(std::string_view(text).substr(0, slash));
-  const auto of = slash == std::string::npos ? std::nullopt : whole(std::string_view(text).substr(slash + 1));
+  const auto index = io::whole_number(std::string_view(text).substr(0, slash));
+  const auto of =
+      slash == std::string::npos ? std::nullopt : io::whole_number(std::string_view(text).substr(slash + 1));
   if (!index || !of || *of < 1 || *index < 1 || *index > *of)
     throw std::invalid_argument("--shard: expected I/N with I from 1 to N, such as 3/8, got " + text);
   return {*index - 1, *of};

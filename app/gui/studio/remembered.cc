@@ -7,7 +7,6 @@
 #include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/json.h"
-#include "io/mapped_file.h"
 
 namespace switchyard::studio {
 namespace {
@@ -56,10 +55,8 @@ Remembered load_remembered(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored) || std::filesystem::file_size(file, ignored) == 0)
     return remembered;
-  const io::MappedFile mapped(file);
-  const auto bytes = mapped.bytes();
   const auto source = file.string();
-  const auto json = io::parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, source);
+  const auto json = io::read_json(file);
   if (!json.is_object()) throw io::InputError(source + ": expected a JSON object");
   std::vector<std::string> recent;
   std::string save_to;
