@@ -44,6 +44,12 @@ inline constexpr zip_uint16_t kFixedDate = 1 << 5 | 1;  // 1 January 1980, the f
 // The .npy header: a Python dictionary, padded with spaces so that the data starts at a multiple of 64.
 std::string npy_header(c10::IntArrayRef shape, std::string_view descr);
 
+// How NumPy names a dtype; throws std::invalid_argument, with `what` before it, for one that is not in kDtypes.
+std::string_view descr_of(at::ScalarType dtype, const std::string& what);
+
+// Adds "name.npy" with a fixed date, as libzip's ZIP_CM_STORE or ZIP_CM_DEFLATE. False: zip_get_error says why.
+bool add_entry(zip_t* archive, Source source, const std::string& name, zip_int32_t method);
+
 inline std::string reason(zip_error_t* error) { return zip_error_strerror(error); }
 
 }  // namespace switchyard::io::npz_format

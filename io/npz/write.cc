@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "io/atomic_file.h"
@@ -24,24 +25,38 @@ std::string npz_format::npy_header(c10::IntArrayRef shape, std::string_view desc
   return prefix + text;
 }
 
+std::string_view npz_format::descr_of(at::ScalarType dtype, const std::string& what) {
+  const auto known = std::ranges::find(kDtypes, dtype, [](const auto& d) { return d.second; });
+  if (known != kDtypes.end()) return known->first;
+  throw std::invalid_argument(what + ": unsupported dtype " + c10::toString(dtype));
+}
+
+bool npz_format::add_entry(zip_t* archive, Source source, const std::string& name, zip_int32_t method) {
+  constexpr zip_uint32_t kLevel = 6;  // of deflate
+  if (!source) return false;
+  const zip_int64_t added =
+      zip_file_add(archive, (name + std::string(kSuffix)).c_str(), source.get(), ZIP_FL_ENC_UTF_8);
+  if (added < 0) return false;
+  static_cast<void>(source.release());  // the archive's now
+  const auto index = static_cast<zip_uint64_t>(added);
+  return zip_set_file_compression(archive, index, method, kLevel) == 0 &&
+         zip_file_set_dostime(archive, index, 0, kFixedDate, 0) == 0;
+}
+
 namespace {
 
 using namespace npz_format;
 
 std::string npy_file(const std::string& name, const at::Tensor& array) {
-  const auto refuse = [&](const std::string& why) {
-    throw std::invalid_argument("write_npz: array \"" + name + "\": " + why);
-  };
+  const std::string what = "write_npz: array \"" + name + "\"";
+  const auto refuse = [&](const std::string& why) { throw std::invalid_argument(what + ": " + why); };
   if (name.empty() || name.find_first_of(std::string_view("/\\\0", 3)) != std::string::npos)
     refuse("expected a name without slashes");
   if (!array.defined() || array.layout() != at::kStrided) refuse("expected a dense tensor");
   const bool is_bfloat16 = array.scalar_type() == at::kBFloat16;  // which NumPy lacks
   const at::Tensor data =
       array.detach().to(at::kCPU, is_bfloat16 ? at::kFloat : array.scalar_type()).contiguous();
-  const auto known = std::find_if(kDtypes.begin(), kDtypes.end(),
-                                  [&](const auto& d) { return d.second == data.scalar_type(); });
-  if (known == kDtypes.end()) refuse(std::string("unsupported dtype ") + c10::toString(data.scalar_type()));
-  std::string file = npy_header(data.sizes(), known->first);
+  std::string file = npy_header(data.sizes(), descr_of(data.scalar_type(), what));
   if (data.nbytes() > 0) file.append(static_cast<const char*>(data.const_data_ptr()), data.nbytes());
   return file;
 }
@@ -68,13 +83,7 @@ void write_npz(const std::filesystem::path& path, const std::map<std::string, at
   }
   for (const auto& [name, file] : files) {
     Source source(zip_source_buffer(archive.get(), file.data(), file.size(), 0));
-    if (!source) refuse(zip_get_error(archive.get()));
-    const zip_int64_t index =
-        zip_file_add(archive.get(), (name + std::string(kSuffix)).c_str(), source.get(), ZIP_FL_ENC_UTF_8);
-    if (index < 0) refuse(zip_get_error(archive.get()));
-    static_cast<void>(source.release());  // the archive's now
-    if (zip_set_file_compression(archive.get(), static_cast<zip_uint64_t>(index), ZIP_CM_DEFLATE, 6) != 0 ||
-        zip_file_set_dostime(archive.get(), static_cast<zip_uint64_t>(index), 0, kFixedDate, 0) != 0)
+    if (!add_entry(archive.get(), std::move(source), name, ZIP_CM_DEFLATE))
       refuse(zip_get_error(archive.get()));
   }
   if (zip_close(archive.get()) != 0) refuse(zip_get_error(archive.get()));

@@ -5,6 +5,7 @@
 #include <exception>
 #include <filesystem>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "io/atomic_file.h"
@@ -23,12 +24,9 @@ class Rows {
  public:
   Rows(const RowsOfArray& array, const std::function<bool(const std::string&, std::int64_t)>& progress)
       : array_(array), progress_(progress) {
-    const auto known =
-        std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& d) { return d.second == array.dtype; });
-    if (known == kDtypes.end() || array.shape.empty() || array.shape.front() < 1)
-      throw std::invalid_argument("write_npz_by_rows: array \"" + array.name +
-                                  "\": unsupported dtype, or no rows");
-    header_ = npy_header(array.shape, known->first);
+    const std::string what = "write_npz_by_rows: array \"" + array.name + "\"";
+    if (array.shape.empty() || array.shape.front() < 1) throw std::invalid_argument(what + ": no rows");
+    header_ = npy_header(array.shape, descr_of(array.dtype, what));
     size_ = static_cast<zip_uint64_t>(c10::elementSize(array.dtype));
     for (const auto side : array.shape) size_ *= static_cast<zip_uint64_t>(side);
     size_ += header_.size();
@@ -141,13 +139,7 @@ bool write_npz_by_rows(const fs::path& path, const std::vector<RowsOfArray>& arr
   }
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Source source(zip_source_function(archive.get(), Rows::call, &rows[i]));
-    if (!source) refuse(reason(zip_get_error(archive.get())));
-    const auto name = arrays[i].name + std::string(kSuffix);
-    const zip_int64_t index = zip_file_add(archive.get(), name.c_str(), source.get(), ZIP_FL_ENC_UTF_8);
-    if (index < 0) refuse(reason(zip_get_error(archive.get())));
-    static_cast<void>(source.release());  // the archive's now
-    if (zip_set_file_compression(archive.get(), static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0) != 0 ||
-        zip_file_set_dostime(archive.get(), static_cast<zip_uint64_t>(index), 0, kFixedDate, 0) != 0)
+    if (!add_entry(archive.get(), std::move(source), arrays[i].name, ZIP_CM_STORE))
       refuse(reason(zip_get_error(archive.get())));
   }
   if (zip_close(archive.get()) == 0) {
@@ -157,15 +149,10 @@ bool write_npz_by_rows(const fs::path& path, const std::vector<RowsOfArray>& arr
   }
   const auto why = reason(zip_get_error(archive.get()));
   archive.reset();
+  remove_leftovers(written);
   for (const auto& array : rows) {
-    if (array.failure) {
-      remove_leftovers(written);
-      std::rethrow_exception(array.failure);
-    }
-    if (array.cancelled) {
-      remove_leftovers(written);
-      return false;
-    }
+    if (array.failure) std::rethrow_exception(array.failure);
+    if (array.cancelled) return false;
   }
   refuse(why);
   return false;
