@@ -16,6 +16,7 @@
 #include "metrics/random.h"
 #include "metrics/report.h"
 #include "metrics/sliced_wasserstein.h"
+#include "metrics/spread.h"
 
 namespace switchyard::metrics {
 namespace {
@@ -31,13 +32,6 @@ at::Tensor random_rows(const at::Tensor& rows, int64_t n, uint64_t seed) {
 
 double binomial_error(double share, int64_t n) {
   return std::sqrt(share * (1 - share) / static_cast<double>(n));
-}
-
-double deviation(const std::vector<double>& values) {
-  double mean = 0, scatter = 0;
-  for (const double value : values) mean += value / static_cast<double>(values.size());
-  for (const double value : values) scatter += (value - mean) * (value - mean);
-  return std::sqrt(scatter / static_cast<double>(values.size() - 1));
 }
 
 // Equally many rows of the set and of two halves of the reference.
@@ -282,7 +276,7 @@ class Comparing {
             resampled_counts(a.size(0), options_.seed + static_cast<uint64_t>(i)).to(at::kLong);
         values.push_back(distance(a.repeat_interleave(counts, 0), b));
       }
-      measured.error = deviation(values);
+      measured.error = spread_of(values, 1).deviation;
       measured.error_of = std::to_string(options_.resamples) + " resampled sets";
     }
     if (const auto half = halves(&FeatureSet::features)) {

@@ -44,11 +44,8 @@ FeatureSet assembled(const std::string& name, const FeatureNetwork& network, std
 }
 
 std::string bad_images(const data::ImageSource& source, const std::vector<std::string>& bad) {
-  std::string text = source.name() + ": " + std::to_string(bad.size()) + " of " +
-                     std::to_string(source.size()) + " images cannot be read:";
-  for (size_t i = 0; i < std::min(bad.size(), kNamed); ++i) text += "\n  " + bad[i];
-  if (bad.size() > kNamed) text += "\n  and " + std::to_string(bad.size() - kNamed) + " more";
-  return text;
+  return source.name() + ": " + std::to_string(bad.size()) + " of " + std::to_string(source.size()) +
+         " images cannot be read:" + lines_of(bad);
 }
 
 // A batch of a source, once it was decoded and seen.
@@ -59,6 +56,13 @@ struct Seen {
 };
 
 }  // namespace
+
+std::string lines_of(const std::vector<std::string>& bad) {
+  std::string text;
+  for (size_t i = 0; i < std::min(bad.size(), kNamed); ++i) text += "\n  " + bad[i];
+  if (bad.size() > kNamed) text += "\n  and " + std::to_string(bad.size() - kNamed) + " more";
+  return text;
+}
 
 FeatureGatherer::FeatureGatherer(const FeatureNetwork& network, std::string name, Wanted wanted)
     : network_(&network), name_(std::move(name)), wanted_(wanted) {}

@@ -16,6 +16,9 @@
 
 namespace switchyard::metrics {
 
+/// Images that cannot be read, one to a line, each line begun by a newline; of many the first 20 and how many more.
+std::string lines_of(const std::vector<std::string>& bad);
+
 struct FeatureSet {
   std::string name;  // of the images, for people
   NetworkFacts network;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "metrics/random.h"
+#include "metrics/spread.h"
 
 namespace switchyard::metrics {
 namespace {
@@ -56,17 +57,14 @@ double frechet_distance(const Moments& a, const Moments& b) { return FrechetRefe
 
 std::optional<double> frechet_bootstrap(const FrechetReference& reference, const at::Tensor& rows,
                                         int64_t resamples, uint64_t seed, const Stop& stop) {
-  double mean = 0, scatter = 0;
+  std::vector<double> values;
   for (int64_t i = 0; i < resamples; ++i) {
     if (stop && stop()) return std::nullopt;
     const auto counts = resampled_counts(rows.size(0), seed + static_cast<uint64_t>(i));  // [n]
     const auto drawn = counts.nonzero().squeeze(1);
-    const double value = reference.distance(rows.index_select(0, drawn), counts.index_select(0, drawn));
-    const double step = value - mean;
-    mean += step / static_cast<double>(i + 1);
-    scatter += step * (value - mean);
+    values.push_back(reference.distance(rows.index_select(0, drawn), counts.index_select(0, drawn)));
   }
-  return resamples < 2 ? 0 : std::sqrt(scatter / static_cast<double>(resamples - 1));
+  return spread_of(values, 1).deviation;
 }
 
 std::optional<Extrapolation> frechet_at_infinity(const FrechetReference& reference, const at::Tensor& rows,

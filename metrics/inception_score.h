@@ -8,11 +8,11 @@
 
 #include <cstdint>
 
+#include "metrics/spread.h"
+
 namespace switchyard::metrics {
 
-struct InceptionScore {
-  double mean = 0, deviation = 0;  // over the parts; the deviation's divisor is their number
-};
+using InceptionScore = Spread;  // over the parts, of all that there are
 
 /// logits: [N, classes], of which the probabilities are the softmax over all classes, in float64. Part b is the rows from
 /// b N / splits to (b + 1) N / splits, in the order given: shuffle images that come class by class. Throws

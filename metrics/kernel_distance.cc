@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -24,14 +23,6 @@ double mean_within(const at::Tensor& x) {
   return (k.sum() - k.trace()).item<double>() / (n * (n - 1));
 }
 
-KernelDistance over(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  double mean = 0, scatter = 0;
-  for (const double value : values) mean += value / n;
-  for (const double value : values) scatter += (value - mean) * (value - mean) / n;
-  return {mean, std::sqrt(scatter)};
-}
-
 }  // namespace
 
 double kernel_distance(const at::Tensor& a, const at::Tensor& b) {
@@ -47,7 +38,7 @@ KernelDistance kernel_distance(const at::Tensor& a, const at::Tensor& b, const a
   std::vector<double> values;
   for (int64_t i = 0; i < subsets_of_a.size(0); ++i)
     values.push_back(kernel_distance(a.index_select(0, subsets_of_a[i]), b.index_select(0, subsets_of_b[i])));
-  return over(values);
+  return spread_of(values);
 }
 
 std::optional<KernelDistance> kernel_distance(const at::Tensor& a, const at::Tensor& b, int64_t subsets,
@@ -66,7 +57,7 @@ std::optional<KernelDistance> kernel_distance(const at::Tensor& a, const at::Ten
     };
     values.push_back(kernel_distance(rows(a, 0), rows(b, 1)));
   }
-  return over(values);
+  return spread_of(values);
 }
 
 }  // namespace switchyard::metrics

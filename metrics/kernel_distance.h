@@ -12,14 +12,14 @@
 #include <functional>
 #include <optional>
 
+#include "metrics/spread.h"
+
 namespace switchyard::metrics {
 
 /// Of all rows of a: [m, D] and b: [n, D], m, n >= 2. Needs [m, m] + [n, n] + [m, n] float64.
 double kernel_distance(const at::Tensor& a, const at::Tensor& b);
 
-struct KernelDistance {
-  double mean = 0, deviation = 0;  // over the subsets; the deviation's divisor is their number
-};
+using KernelDistance = Spread;  // over the subsets, of all that there are
 
 /// As the field computes it: over subsets of both sets, each pair given by row i of two index tables [subsets, size].
 KernelDistance kernel_distance(const at::Tensor& a, const at::Tensor& b, const at::Tensor& subsets_of_a,
