@@ -96,6 +96,10 @@ void require_decoder_of(const dit::ModelConfig& config, const vae::VaeConfig& de
 
 }  // namespace
 
+bool draws_latents(const dit::ModelConfig& config) {
+  return config.in_channels != 1 && config.in_channels != 3;
+}
+
 Session::Session(SessionOptions options)
     : options_(std::move(options)), file_(options_.model.open_for_use()), config_(file_.config) {
   provenance_ = {.model_name = options_.model.name(),
@@ -107,7 +111,6 @@ Session::Session(SessionOptions options)
                  .experts_per_token = config_.experts_per_token,
                  .num_heads = config_.num_heads};
   std::filesystem::path decoder_weights;
-  const bool draws_pixels = config_.in_channels == 1 || config_.in_channels == 3;
   if (!options_.decoder.empty()) {
     auto opened = vae::open_autoencoder(options_.decoder);
     require_decoder_of(config_, opened.config, options_.decoder.string());
@@ -122,7 +125,7 @@ Session::Session(SessionOptions options)
       return vae::load_autoencoder(file, how);
     });
     provenance_.decoder_name = options_.decoder.lexically_normal().filename().string();
-  } else if (!draws_pixels) {
+  } else if (draws_latents(config_)) {
     throw std::invalid_argument(options_.model.where() + " draws latents of " +
                                 std::to_string(config_.in_channels) +
                                 " channels: name the decoder that makes images of them with --vae");

@@ -47,6 +47,9 @@ struct SessionOptions {
   at::Device device = at::kCPU;
 };
 
+/// Whether a decoder makes images of what the model draws: latents have more channels than a picture has.
+bool draws_latents(const dit::ModelConfig& config);
+
 class Session {
  public:
   /// Reads what the model is; its numbers follow with load(). Throws io::InputError for a file that is no such

@@ -333,7 +333,7 @@ void Studio::drop(const std::filesystem::path& path) {
 // For the model that waits for it, or the one that is open.
 void Studio::drop_decoder(const std::filesystem::path& decoder) {
   if (!without_decoder_.empty()) return open(without_decoder_, decoder);
-  if (!model_ || !draws_latents(model_->config) || model_->source.file.empty())
+  if (!model_ || !pipeline::draws_latents(model_->config) || model_->source.file.empty())
     throw std::invalid_argument("it decodes latents; open a model that draws them first");
   open(model_->source.file, decoder);
 }

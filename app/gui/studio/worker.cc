@@ -23,17 +23,13 @@ std::function<double()> stopwatch() {
 bool wants_decoder(const pipeline::SessionOptions& options) {
   if (!options.decoder.empty()) return false;
   try {
-    return draws_latents(options.model.open_for_use().config);
+    return pipeline::draws_latents(options.model.open_for_use().config);
   } catch (...) {
     return false;  // it is no model, for one
   }
 }
 
 }  // namespace
-
-bool draws_latents(const dit::ModelConfig& config) {
-  return config.in_channels != 1 && config.in_channels != 3;
-}
 
 Worker::Worker(std::function<void()> wake) : wake_(std::move(wake)), thread_([this] { work(); }) {}
 

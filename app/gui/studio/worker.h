@@ -104,9 +104,6 @@ struct StudyEnded {
 using Event = std::variant<OpenedModel, OpenFailed, Doubted, RunBegan, StepShown, RoutingSeen, DecodingSeen,
                            ImageDrawn, RunEnded, StudyProceeded, StudyEnded>;
 
-/// Latents have more channels than a picture has.
-bool draws_latents(const dit::ModelConfig& config);
-
 class Worker {
  public:
   /// `wake` is called, mostly on the worker's thread, when there are events where there were none; may be empty.
