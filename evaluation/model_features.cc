@@ -84,11 +84,10 @@ at::Tensor joined(const std::vector<FeatureSet>& parts, at::Tensor FeatureSet::*
 }  // namespace
 
 std::optional<FeatureSet> features_of(pipeline::Session& session, const pipeline::ImagePlan& plan,
-                                      const nlohmann::ordered_json& choice,
                                       const metrics::FeatureNetwork& network,
                                       const ModelFeaturesOptions& options,
                                       const pipeline::PlanObserver& observer) {
-  if (!options.keep.empty()) pipeline::ImageSet::begin(options.keep, describe(session, plan, choice), plan);
+  if (!options.keep.empty()) pipeline::ImageSet::begin(options.keep, describe(session, plan), plan);
   const Chunks chunks(options.keep, network, options.wanted);
   const size_t count = (plan.size() + kChunk - 1) / kChunk;
   const auto images_in = [&](size_t chunk) { return std::min(kChunk, plan.size() - chunk * kChunk); };

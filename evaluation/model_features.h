@@ -22,7 +22,6 @@ struct ModelFeaturesOptions {
 /// Draws the plan's images and hands them to the network. Nothing: the observer cancelled, or said stop. Throws as
 /// draw_plan(), and io::InputError where `keep` holds the features of other images.
 std::optional<metrics::FeatureSet> features_of(pipeline::Session& session, const pipeline::ImagePlan& plan,
-                                               const nlohmann::ordered_json& choice,
                                                const metrics::FeatureNetwork& network,
                                                const ModelFeaturesOptions& options = {},
                                                const pipeline::PlanObserver& observer = {});

@@ -18,6 +18,8 @@ struct PlanProgress {
   double drawn = 0;               // since, with the part of the batch that is being drawn
   double seconds = 0;
 
+  double done() const { return (static_cast<double>(there) + drawn) / static_cast<double>(images); }
+  int64_t whole() const { return there + static_cast<int64_t>(drawn); }
   double seconds_left() const {
     return drawn > 0 ? seconds / drawn * (static_cast<double>(images - there) - drawn) : 0;
   }

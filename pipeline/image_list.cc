@@ -10,10 +10,11 @@
 
 #include "io/error.h"
 #include "io/json.h"
+#include "io/near_misses.h"
+#include "io/text.h"
 #include "pipeline/classes.h"
 #include "pipeline/image_plan.h"
 #include "pipeline/settings_text.h"
-#include "io/near_misses.h"
 #include "sampler/noise.h"
 
 namespace switchyard::pipeline {
@@ -96,6 +97,7 @@ class List {
     }
     if (stream.bad()) throw io::InputError(file_.string() + ": cannot be read to its end");
     if (plan_.images.empty()) throw io::InputError(file_.string() + ": lists no image");
+    plan_.choice = {{"list", file_.filename().string()}};
     return std::move(plan_);
   }
 
@@ -167,11 +169,10 @@ class List {
   }
 
   static uint64_t seed_of(const std::string& text) {
-    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-    const uint64_t seed = digits && text.size() <= 19 ? std::stoull(text) : UINT64_MAX;
-    if (seed > sampler::kMaxSeed)
+    const auto seed = io::whole_number(text).value_or(-1);
+    if (seed < 0 || seed > static_cast<int64_t>(sampler::kMaxSeed))
       throw std::invalid_argument(c10::str("seed: expected 0 .. ", sampler::kMaxSeed, ", got ", text));
-    return seed;
+    return static_cast<uint64_t>(seed);
   }
 
   RoutingRecipe recipe_of(const std::string& text) const {

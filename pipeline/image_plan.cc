@@ -2,13 +2,12 @@
 
 #include <c10/util/StringUtil.h>
 
-#include <algorithm>
 #include <array>
 #include <stdexcept>
-#include <unordered_map>
 
-#include "pipeline/classes.h"
 #include "io/near_misses.h"
+#include "io/split_mix.h"
+#include "pipeline/classes.h"
 #include "sampler/noise.h"
 
 namespace switchyard::pipeline {
@@ -16,22 +15,10 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kBalances{"equal", "random"};
 
-// A number for the seed, as good as random and not that of the noise. Source: Steele, Lea and Flood, "Fast splittable
-// pseudorandom number generators" (2014), SplitMix64's step.
-uint64_t scattered(uint64_t seed) {
-  uint64_t z = seed + 0x9e3779b97f4a7c15;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 }  // namespace
 
 Balance balance_from_name(std::string_view name) {
-  const auto found = std::ranges::find(kBalances, name);
-  if (found != kBalances.end()) return static_cast<Balance>(found - kBalances.begin());
-  throw std::invalid_argument(
-      c10::str("unknown balance \"", name, "\"; ", io::near_misses(name, kBalances)));
+  return static_cast<Balance>(io::place_of_name("balance", name, kBalances));
 }
 
 std::string_view to_string(Balance balance) { return kBalances.at(static_cast<size_t>(balance)); }
@@ -45,8 +32,9 @@ ImagePlan balanced_plan(const dit::ModelConfig& config, const std::vector<int64_
   }
   ImagePlan plan{.variants = {std::move(variant)},
                  .variant_of = std::vector<uint32_t>(static_cast<size_t>(count))};
+  plan.choice = {{"classes", labels}, {"balance", to_string(balance)}, {"seed", seed}};
   for (uint64_t i = 0; i < static_cast<uint64_t>(count); ++i) {
-    const uint64_t pick = balance == Balance::equal ? i : scattered(seed + i);
+    const uint64_t pick = balance == Balance::equal ? i : io::split_mix(seed + i + io::kSplitMixStep);
     const int64_t label = labels[pick % labels.size()];
     plan.images.push_back({label, seed + i});
     plan.names.push_back(image_file_name(config, label, seed + i));

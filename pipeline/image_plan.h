@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ struct ImagePlan {
   std::vector<std::string> names = {};  // of the files, no two the same
   std::vector<Variant> variants = {};
   std::vector<uint32_t> variant_of = {};  // by image
+  nlohmann::ordered_json choice =
+      {};  // how they were chosen: {"classes", "balance", "seed"}, which can grow, or
+           // {"list": its name}
 
   size_t size() const { return images.size(); }
 };

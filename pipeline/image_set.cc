@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <sstream>
 #include <string_view>
 
 #include "io/atomic_file.h"
@@ -25,13 +24,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char *kDescription = "set.json", *kImages = "images.jsonl", *kCount = "count";
 
-std::string text_of_file(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  if (!stream || !(text << stream.rdbuf())) throw io::InputError(file.string() + ": cannot be read");
-  return text.str();
-}
-
 std::string lines_of(const std::vector<ImageSet::Entry>& entries) {
   std::string lines;
   for (const auto& [name, label, seed] : entries)
@@ -42,7 +34,8 @@ std::string lines_of(const std::vector<ImageSet::Entry>& entries) {
 }
 
 std::vector<ImageSet::Entry> entries_of(const fs::path& file) {
-  std::istringstream lines(text_of_file(file));
+  std::ifstream lines(file);
+  if (!lines) throw io::InputError(file.string() + ": cannot be read");
   std::vector<ImageSet::Entry> entries;
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -69,27 +62,22 @@ void require_empty(const fs::path& folder) {
   }
 }
 
-Json recipe_json(const Variant& variant, const dit::ModelConfig& config) {
-  return to_json(variant.recipe, config);
-}
-
 }  // namespace
 
-nlohmann::ordered_json describe(Session& session, const ImagePlan& plan,
-                                const nlohmann::ordered_json& choice) {
+nlohmann::ordered_json describe(Session& session, const ImagePlan& plan) {
   const auto& usual = plan.variants.front();
   Json json = {{"version", 1}};
   json.update(origin_json(session.provenance()));
   json["settings"] = settings_json(session.config(), usual.settings);
-  json["recipe"] = recipe_json(usual, session.config());
-  json["images"] = choice;
-  if (choice.contains("list")) {  // its lines, as far as they decide pixels, whatever they look like
+  json["recipe"] = to_json(usual.recipe, session.config());
+  json["images"] = plan.choice;
+  if (plan.choice.contains("list")) {  // its lines, as far as they decide pixels, whatever they look like
     std::string lines;
     for (size_t i = 0; i < plan.size(); ++i) {
       const auto& variant = plan.variants[plan.variant_of[i]];
       lines += c10::str(plan.names[i], '\n', plan.images[i].label, ' ', plan.images[i].seed, ' ',
                         settings_json(session.config(), variant.settings).dump(),
-                        recipe_json(variant, session.config()).dump(), '\n');
+                        to_json(variant.recipe, session.config()).dump(), '\n');
     }
     json["images"]["sha256"] = io::sha256(std::as_bytes(std::span(lines)));
   }
@@ -130,7 +118,7 @@ ImageSet ImageSet::begin(const fs::path& folder, const Json& description, const 
   if (error) throw io::OutputError(folder.string() + ": cannot be created: " + error.message());
   const auto file = folder / kDescription;
   if (fs::exists(file)) {
-    const Json there = io::parse_json(text_of_file(file), file.string());
+    const Json there = io::read_json(file);
     const auto different = differences(there, description);
     if (!different.empty())
       throw io::InputError(folder.string() + ": holds a set drawn in another way:\n" + different);
@@ -151,7 +139,7 @@ ImageSet ImageSet::begin(const fs::path& folder, const Json& description, const 
 
 ImageSet ImageSet::open(const fs::path& folder) {
   const auto file = folder / kDescription;
-  Json description = io::parse_json(text_of_file(file), file.string());
+  Json description = io::read_json(file);
   auto entries = entries_of(folder / kImages);
   if (!description.is_object() || description.value(kCount, Json()) != Json(entries.size()))
     throw io::InputError(c10::str(file.string(), ": expected the count of ", kImages, ", ", entries.size()));

@@ -17,10 +17,8 @@
 
 namespace switchyard::pipeline {
 
-/// What decides the pixels of a plan's images; `choice` says how they were chosen: {"classes", "balance", "seed"} of a
-/// balanced plan (which can grow), or {"list": its name}.
-nlohmann::ordered_json describe(Session& session, const ImagePlan& plan,
-                                const nlohmann::ordered_json& choice);
+/// What decides the pixels of a plan's images.
+nlohmann::ordered_json describe(Session& session, const ImagePlan& plan);
 
 class ImageSet {
  public:

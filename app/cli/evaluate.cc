@@ -6,10 +6,11 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/evaluation.h"
+#include "app/cli/idle_options.h"
 #include "app/cli/interrupt.h"
 #include "app/cli/sample_options.h"
+#include "app/cli/set_progress.h"
 #include "app/cli/usage.h"
-#include "app/program/device.h"
 #include "evaluation/expert_worth.h"
 #include "evaluation/model_features.h"
 #include "pipeline/classes.h"
@@ -35,19 +36,22 @@ struct Options {
   std::vector<int64_t> layers;
 };
 
-constexpr int64_t kDrawn = 500, kMostDrawn = 10'000'000;
+constexpr int64_t kDrawn = 500;
 
 // Draws and measures, each set that the options ask for.
 class ModelEvaluation {
  public:
   ModelEvaluation(const Options& options, Evaluation& evaluation, Progress& progress)
-      : options_(options), evaluation_(evaluation), progress_(progress), session_(session_options()) {
+      : options_(options),
+        evaluation_(evaluation),
+        progress_(progress),
+        session_(session_options(options.drawing)) {
     const auto chosen = settings_of(options.drawing, {}, session_.config(), session_.file().settings);
     settings_ = chosen.settings;
     recipe_ = recipe_of(options.drawing, {}, session_.config());
     progress.say(chosen.sentence);
-    for (const auto& [field, why] : chosen.dropped)
-      progress.warn(std::string("warning: ") + field.option + " changes nothing: " + why);
+    for (const auto& sentence : idle_settings(options.drawing.settings, chosen))
+      progress.warn("warning: " + sentence);
   }
 
   void run() {
@@ -59,41 +63,23 @@ class ModelEvaluation {
   }
 
  private:
-  pipeline::SessionOptions session_options() const {
-    const auto& drawing = options_.drawing;
-    const auto device = device_of(drawing.device);
-    const auto precision = precision_of(drawing, {}, device);
-    return {.model = source_of(drawing.model),
-            .decoder = drawing.vae,
-            .precision = precision,
-            .library = library_of(drawing, precision, device),
-            .device = device};
-  }
-
   metrics::FeatureSet features(const pipeline::RoutingRecipe& recipe, const fs::path& keep,
                                const std::string& what) {
     const auto& config = session_.config();
-    const auto labels = pipeline::find_classes(config, options_.classes);
-    const auto balance = pipeline::balance_from_name(options_.balance);
     const auto plan = pipeline::balanced_plan(
-        config, labels, balance, options_.count > 0 ? options_.count : kDrawn,
+        config, pipeline::find_classes(config, options_.classes),
+        pipeline::balance_from_name(options_.balance), options_.count > 0 ? options_.count : kDrawn,
         static_cast<uint64_t>(options_.seed), {.settings = settings_, .recipe = recipe});
-    pipeline::PlanObserver observer;
-    observer.stop = interrupted;
+    auto observer = plan_observer(progress_);
     observer.progress = [&](const pipeline::PlanProgress& now) {
-      const auto images = static_cast<double>(now.images), there = static_cast<double>(now.there);
-      progress_.show((there + now.drawn) / images,
-                     what + "drawing, image " + std::to_string(now.there + static_cast<int64_t>(now.drawn)) +
-                         "/" + std::to_string(now.images),
-                     now.seconds_left());
+      progress_.show(
+          now.done(),
+          what + "drawing, image " + std::to_string(now.whole()) + "/" + std::to_string(now.images),
+          now.seconds_left());
       return !interrupted();
     };
-    observer.smaller_batches = [&](int64_t batch) {
-      progress_.warn("out of memory: going on with batches of " + std::to_string(batch));
-    };
-    auto set = evaluation::features_of(
-        session_, plan, {{"classes", labels}, {"balance", to_string(balance)}, {"seed", options_.seed}},
-        evaluation_.network(), {evaluation_.wanted(), options_.drawing.batch, keep}, observer);
+    auto set = evaluation::features_of(session_, plan, evaluation_.network(),
+                                       {evaluation_.wanted(), options_.drawing.batch, keep}, observer);
     if (!set) throw Cancelled();
     return std::move(*set);
   }
@@ -130,7 +116,7 @@ class ModelEvaluation {
 };
 
 void evaluate(const Options& options) {
-  require_range("--count", options.count, 0, kMostDrawn);
+  require_range("--count", options.count, 0, kMaxImages);
   require_range("--seed", options.seed, 0, INT64_MAX);
   require_range("--batch", options.drawing.batch, 1, 4096);
   Progress progress(options.evaluation.quiet);
@@ -151,30 +137,27 @@ void add_evaluate_command(CLI::App& program) {
   auto options = std::make_shared<Options>();
   auto& command = *program.add_subcommand(
       "evaluate", "Measure how far images, or those of a model, are from a reference");
-  const auto add = [&](const char* name, auto& value, const char* type, const char* help) {
-    return command.add_option(name, value, help)->type_name(type);
-  };
-  add("images", options->images, "IMAGES",
+  const auto add = option_adder(command);
+  constexpr const char *kWhat = "Options", *kDrawing = "Images of a model";
+  add(kWhat, "images", options->images, "IMAGES",
       "A folder or .zip of PNG and JPEG files, an .npz (arr_0), .npy or IDX file; solids or\n"
       "solids-train, what the embedded model learned from; or an .npz of --save-reference.\n"
       "Left out: the model draws them");
-  add("--count", options->count, "N", "So many of the images, evenly spread; default: all. Of a model: 500");
-  constexpr const char* kDrawing = "Images of a model";
-  add("--class", options->classes, "NAME", "Of these classes; default: of all")
+  add(kWhat, "--count", options->count, "N",
+      "So many of the images, evenly spread; default: all. Of a model: 500");
+  add(kDrawing, "--class", options->classes, "NAME", "Of these classes; default: of all")
       ->allow_extra_args(false)
-      ->delimiter(',')
-      ->group(kDrawing);
-  add("--balance", options->balance, "NAME", "Classes: equal or random; default: equal")->group(kDrawing);
-  add("--seed", options->seed, "S", "Seed of the first; default: 0")->group(kDrawing);
-  add("--keep", options->keep, "DIR", "Keep their features here as they come: a run that was ended goes on")
-      ->group(kDrawing);
+      ->delimiter(',');
+  add(kDrawing, "--balance", options->balance, "NAME", "Classes: equal or random; default: equal");
+  add(kDrawing, "--seed", options->seed, "S", "Seed of the first; default: 0");
+  add(kDrawing, "--keep", options->keep, "DIR",
+      "Keep their features here as they come: a run that was ended goes on");
   command.add_flag("--rank-experts", options->rank_experts, "A table of what the set is without each expert")
       ->group(kDrawing);
-  add("--layers", options->layers, "L",
+  add(kDrawing, "--layers", options->layers, "L",
       "Of --rank-experts: each expert of these layers; default: of all layers at once")
       ->allow_extra_args(false)
-      ->delimiter(',')
-      ->group(kDrawing);
+      ->delimiter(',');
   add_drawing_options(command, options->drawing);
   add_evaluation_options(command, options->evaluation);
   command.footer(

@@ -19,7 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kReplace = nlohmann::json::error_handler_t::replace;  // of paths that are no UTF-8
 constexpr int64_t kSolids = 10'000;
-constexpr size_t kNamed = 20;  // of the images passed over
 
 // A line of progress for work that tells its share; false once Ctrl-C was pressed.
 auto line_of(Progress& progress, Clock::time_point start = Clock::now()) {
@@ -60,10 +59,7 @@ std::shared_ptr<const data::ImageSource> some_of(std::shared_ptr<const data::Ima
 }  // namespace
 
 void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
-  const auto add = [&](const char* group, const char* name, auto& value, const char* type,
-                       const std::string& help) {
-    return command.add_option(name, value, help)->type_name(type)->group(group);
-  };
+  const auto add = option_adder(command);
   add("Reference", "--reference", options.reference, "REF",
       "What to compare with: images like IMAGES, or statistics (.npz with mu and sigma,\n"
       "of pytorch-fid, of ADM, or of --save-reference)");
@@ -161,9 +157,7 @@ metrics::Comparison Evaluation::compare(const metrics::FeatureSet& images) {
 void Evaluation::name_bad(const metrics::FeatureSet& set) {
   if (set.bad.empty()) return;
   progress_.warn("warning: " + set.name + ": " + std::to_string(set.bad.size()) +
-                 " images cannot be read and are left out");
-  for (size_t i = 0; i < std::min(set.bad.size(), kNamed); ++i) progress_.warn("  " + set.bad[i]);
-  if (set.bad.size() > kNamed) progress_.warn("  and " + std::to_string(set.bad.size() - kNamed) + " more");
+                 " images cannot be read and are left out" + metrics::lines_of(set.bad));
 }
 
 void Evaluation::save(const metrics::FeatureSet& images) {

@@ -2,10 +2,9 @@
 #include <memory>
 
 #include "app/cli/commands.h"
-#include "app/cli/interrupt.h"
 #include "app/cli/progress.h"
+#include "app/cli/set_progress.h"
 #include "app/cli/usage.h"
-#include "io/error.h"
 #include "pipeline/image_set.h"
 
 namespace switchyard::app {
@@ -27,11 +26,7 @@ void merge(const MergeOptions& options) {
   progress.say("all " + std::to_string(files.size()) + " images are there, each once");
   if (options.npz.empty()) return;
   require_writable("--npz", options.npz, ".npz");
-  const auto packed = [&](int64_t count) {
-    progress.show(static_cast<double>(count) / static_cast<double>(files.size()), "packing", 0);
-    return !interrupted();
-  };
-  if (!pipeline::pack(files, parts.front().entries(), options.npz, packed)) throw Cancelled();
+  pack(files, parts.front().entries(), options.npz, progress);
   progress.result(options.npz.string());
 }
 

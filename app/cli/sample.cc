@@ -14,7 +14,6 @@
 #include "app/cli/sample_outputs.h"
 #include "app/cli/sample_set.h"
 #include "app/cli/usage.h"
-#include "app/program/device.h"
 #include "io/png.h"
 #include "pipeline/session.h"
 
@@ -65,13 +64,7 @@ void sample(const SampleOptions& options) {
   Stored stored;
   const auto from = options.from.string();
   if (!from.empty()) stored = pipeline::read_image_text(io::read_png(options.from).text, from);
-  const auto device = device_of(options.device);
-  const auto precision = precision_of(options, stored, device);
-  pipeline::Session session({.model = source_of(options.model),
-                             .decoder = options.vae,
-                             .precision = precision,
-                             .library = library_of(options, precision, device),
-                             .device = device});
+  pipeline::Session session(session_options(options, stored));
   Progress progress(options.quiet);
   // Before the settings: they may not suit another model.
   if (stored) {

@@ -13,16 +13,8 @@
 namespace switchyard::app {
 namespace {
 
-constexpr int64_t kMaxImages = 10'000'000;
-
-auto adder(CLI::App& command) {
-  return [&command](const char* group, const char* name, auto& value, const char* type, const char* help) {
-    return command.add_option(name, value, help)->type_name(type)->group(group);
-  };
-}
-
 void add_set_options(CLI::App& command, SetOptions& options) {
-  const auto add = adder(command);
+  const auto add = option_adder(command);
   constexpr const char* kSet = "A set of --count images in all, which can be stopped and filled on";
   add(kSet, "--set", options.folder, "DIR", "Fill this folder; what is there and whole is not drawn again");
   add(kSet, "--npz", options.npz, "FILE.npz",
@@ -37,6 +29,33 @@ void add_set_options(CLI::App& command, SetOptions& options) {
       "say, else all");
   command.add_flag("--json", options.json, "A summary on stdout")->group(kSet);
   command.add_flag("--routing-stats", options.routing_stats, "How often each expert was chosen in each layer")->group(kSet);
+}
+
+pipeline::Precision precision_of(const DrawingOptions& options, const Stored& stored, at::Device device) {
+  const std::string name = options.dtype.value_or("auto");
+  const bool as_stored = name == "auto" && stored;
+  const auto precision = as_stored        ? pipeline::precision_from_name(stored->model.dtype)
+                         : name == "auto" ? pipeline::Precision{}
+                                          : pipeline::precision_from_name(name);
+  const std::string short_name(precision.short_name);
+  pipeline::require_precision(
+      precision, device,
+      as_stored ? "the image of --from was drawn in " + short_name : "--dtype " + short_name);
+  return precision;
+}
+
+std::optional<kernels::ProductLibrary> library_of(const DrawingOptions& options,
+                                                  const pipeline::Precision& precision, at::Device device) {
+  if (options.products == "auto") return std::nullopt;
+  try {
+    const auto library = kernels::product_library_from_name(options.products);
+    if (!device.is_cpu()) throw std::invalid_argument("only the CPU leaves a choice");
+    if (precision.products == kernels::Products::int8)
+      throw std::invalid_argument("numbers of 8 bits are oneDNN's alone");
+    return library;
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(std::string("--products: ") + error.what());
+  }
 }
 
 }  // namespace
@@ -55,7 +74,7 @@ bool SetOptions::asked() const {
 }
 
 void add_drawing_options(CLI::App& command, DrawingOptions& options) {
-  const auto add = adder(command);
+  const auto add = option_adder(command);
   add_model_options(command, options.model);
   add("Model", "--vae", options.vae, "PATH",
       "Decoder of a latent model: a diffusers AutoencoderKL, as a folder or its tensor file");
@@ -78,7 +97,7 @@ void add_drawing_options(CLI::App& command, DrawingOptions& options) {
 }
 
 void add_sample_options(CLI::App& command, SampleOptions& options) {
-  const auto add = adder(command);
+  const auto add = option_adder(command);
   add("What", "--class", options.classes, "NAME",
       "What to draw: a class's name, the beginning of it, or its index;\n"
       "repeat it or separate with commas; default: all, of models with at most 20")
@@ -128,29 +147,14 @@ ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, 
   return chosen;
 }
 
-pipeline::Precision precision_of(const DrawingOptions& options, const Stored& stored, at::Device device) {
-  const std::string name = options.dtype.value_or("auto");
-  const bool as_stored = name == "auto" && stored;
-  const auto precision = as_stored        ? pipeline::precision_from_name(stored->model.dtype)
-                         : name == "auto" ? pipeline::Precision{}
-                                          : pipeline::precision_from_name(name);
-  const std::string short_name(precision.short_name);
-  pipeline::require_precision(precision, device,
-                              as_stored ? "the image of --from was drawn in " + short_name : "--dtype " + short_name);
-  return precision;
-}
-
-std::optional<kernels::ProductLibrary> library_of(const DrawingOptions& options, const pipeline::Precision& precision,
-                                                  at::Device device) {
-  if (options.products == "auto") return std::nullopt;
-  try {
-    const auto library = kernels::product_library_from_name(options.products);
-    if (!device.is_cpu()) throw std::invalid_argument("only the CPU leaves a choice");
-    if (precision.products == kernels::Products::int8) throw std::invalid_argument("numbers of 8 bits are oneDNN's alone");
-    return library;
-  } catch (const std::invalid_argument& error) {
-    throw std::invalid_argument(std::string("--products: ") + error.what());
-  }
+pipeline::SessionOptions session_options(const DrawingOptions& options, const Stored& stored) {
+  const auto device = device_of(options.device);
+  const auto precision = precision_of(options, stored, device);
+  return {.model = source_of(options.model),
+          .decoder = options.vae,
+          .precision = precision,
+          .library = library_of(options, precision, device),
+          .device = device};
 }
 
 pipeline::RoutingRecipe recipe_of(const DrawingOptions& options, const Stored& stored,

@@ -12,8 +12,8 @@
 #include "app/cli/model_argument.h"
 #include "dit/config.h"
 #include "pipeline/metadata.h"
-#include "pipeline/precision.h"
 #include "pipeline/request.h"
+#include "pipeline/session.h"
 #include "pipeline/settings_text.h"
 
 namespace switchyard::app {
@@ -48,6 +48,8 @@ struct SampleOptions : DrawingOptions {
   SetOptions set;
 };
 
+inline constexpr int64_t kMaxImages = 10'000'000;  // of one call
+
 /// The image of --from, where one is given.
 using Stored = std::optional<pipeline::StoredImage>;
 
@@ -70,9 +72,7 @@ struct ChosenSettings {
 /// --quality chooses; then `own`, the model's (dit::ModelFile::settings).
 ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelConfig& config,
                            const nlohmann::json& own);
-pipeline::Precision precision_of(const DrawingOptions& options, const Stored& stored, at::Device device);
-std::optional<kernels::ProductLibrary> library_of(const DrawingOptions& options, const pipeline::Precision& precision,
-                                                  at::Device device);
+pipeline::SessionOptions session_options(const DrawingOptions& options, const Stored& stored = {});
 pipeline::RoutingRecipe recipe_of(const DrawingOptions& options, const Stored& stored,
                                   const dit::ModelConfig& config);
 uint64_t first_seed_of(const SampleOptions& options, const Stored& stored);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/interrupt.h"
+#include "app/cli/set_progress.h"
 #include "app/cli/shard.h"
 #include "app/cli/usage.h"
 #include "pipeline/classes.h"
@@ -18,8 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kMaxImages = 10'000'000;
-
 void require_no_other_outputs(const SampleOptions& options) {
   const std::pair<const char*, bool> others[] = {
       {"--grid", !options.grid.empty()},       {"--map", !options.map.empty()},
@@ -30,25 +29,17 @@ void require_no_other_outputs(const SampleOptions& options) {
   }
 }
 
-struct Chosen {
-  pipeline::ImagePlan plan;
-  Json choice;  // see pipeline::describe()
-};
-
-Chosen plan_of(const SampleOptions& options, const dit::ModelConfig& config,
-               const pipeline::Variant& variant) {
+pipeline::ImagePlan plan_of(const SampleOptions& options, const dit::ModelConfig& config,
+                            const pipeline::Variant& variant) {
   if (!options.set.list.empty()) {
     if (!options.classes.empty() || options.seed || options.count != 1)
       throw std::invalid_argument("--list says what to draw: leave out --class, --seed and --count");
-    return {pipeline::read_image_list(options.set.list, config, variant),
-            {{"list", options.set.list.filename().string()}}};
+    return pipeline::read_image_list(options.set.list, config, variant);
   }
   require_range("--count", options.count, 1, kMaxImages);
-  const auto labels = pipeline::find_classes(config, options.classes);
-  const auto balance = pipeline::balance_from_name(options.set.balance);
-  const auto seed = first_seed_of(options, {});
-  return {pipeline::balanced_plan(config, labels, balance, options.count, seed, variant),
-          {{"classes", labels}, {"balance", to_string(balance)}, {"seed", seed}}};
+  return pipeline::balanced_plan(config, pipeline::find_classes(config, options.classes),
+                                 pipeline::balance_from_name(options.set.balance), options.count,
+                                 first_seed_of(options, {}), variant);
 }
 
 pipeline::Shard shard_of(const SetOptions& options, Progress& progress) {
@@ -68,24 +59,10 @@ std::string rate_text(double images, double seconds) {
 }
 
 void show(const pipeline::PlanProgress& now, Progress& progress) {
-  const auto whole = now.there + static_cast<int64_t>(now.drawn);
-  const double done = (static_cast<double>(now.there) + now.drawn) / static_cast<double>(now.images);
-  progress.show(done,
-                "image " + std::to_string(whole) + "/" + std::to_string(now.images) + ", " +
+  progress.show(now.done(),
+                "image " + std::to_string(now.whole()) + "/" + std::to_string(now.images) + ", " +
                     rate_text(now.drawn, now.seconds),
                 now.seconds_left());
-}
-
-// Packs the set; a folder that only waited for that is removed.
-void pack(const SampleOptions& options, const pipeline::ImageSet& set, Progress& progress) {
-  std::vector<fs::path> files = pipeline::merged({set});
-  const auto images = static_cast<int64_t>(files.size());
-  const auto packed = [&](int64_t count) {
-    progress.show(static_cast<double>(count) / static_cast<double>(images), "packing", 0);
-    return !interrupted();
-  };
-  if (!pipeline::pack(files, set.entries(), options.set.npz, packed)) throw Cancelled();
-  if (options.set.folder.empty()) fs::remove_all(set.folder());
 }
 
 Json summary(const pipeline::PlanDrawn& filled, const pipeline::ImageSet& set, int64_t missing,
@@ -113,31 +90,32 @@ void sample_set(const SampleOptions& options, pipeline::Session& session, const 
     throw std::invalid_argument(
         "--npz packs a whole set: fill it by --set and --shard, then switchyard merge");
   if (pack_it) require_writable("--npz", options.set.npz, ".npz");
-  const auto [plan, choice] = plan_of(options, session.config(), variant);
+  const auto plan = plan_of(options, session.config(), variant);
   const auto folder =
       options.set.folder.empty() ? fs::path(options.set.npz.string() + ".images") : options.set.folder;
-  const auto set = pipeline::ImageSet::begin(folder, pipeline::describe(session, plan, choice), plan);
+  const auto set = pipeline::ImageSet::begin(folder, pipeline::describe(session, plan), plan);
 
   pipeline::RoutingLoad load;
-  pipeline::PlanObserver observer;
-  observer.stop = interrupted;
+  auto observer = plan_observer(progress);
   observer.progress = [&](const pipeline::PlanProgress& now) { return show(now, progress), !interrupted(); };
-  observer.smaller_batches = [&](int64_t batch) {
-    progress.warn("out of memory: going on with batches of " + std::to_string(batch));
-  };
   if (options.set.routing_stats)
     observer.routing = [&](const auto& routing) { return load.add(routing), true; };
   const auto filled = pipeline::fill(session, plan, set, {shard, options.batch}, observer);
   if (filled.cancelled) throw Cancelled();
 
   const auto& done = filled.progress;
-  const auto missing = static_cast<int64_t>(set.missing().size());
+  const auto missing = shard.of > 1 ? static_cast<int64_t>(set.missing().size()) : 0;  // looks at every file
   if (missing == 0) set.remove_temporaries();
   progress.say(std::to_string(static_cast<int64_t>(done.drawn)) + " images in " +
                duration_text(done.seconds) + " (" + rate_text(done.drawn, done.seconds) + "), " +
                std::to_string(done.there) + " were there");
   if (missing > 0) progress.say(std::to_string(missing) + " images of the set are for other shards to draw");
-  if (pack_it) pack(options, set, progress);
+  if (pack_it) {
+    std::vector<fs::path> files;
+    for (size_t i = 0; i < set.entries().size(); ++i) files.push_back(set.file(i));
+    pack(files, set.entries(), options.set.npz, progress);
+    if (options.set.folder.empty()) fs::remove_all(folder);  // it only waited for that
+  }
 
   auto json = summary(filled, set, missing, shard, sentence);
   if (options.set.routing_stats) json["routing"] = load.json();

@@ -7,6 +7,14 @@
 
 namespace switchyard::app {
 
+/// Adds an option by add(group, name, value, type, help).
+inline auto option_adder(CLI::App& command) {
+  return [&command](const char* group, const char* name, auto& value, const char* type,
+                    const std::string& help) {
+    return command.add_option(name, value, help)->type_name(type)->group(group);
+  };
+}
+
 /// The message for a failed parse of `program`, with a pointer to the fitting --help.
 std::string explain(const CLI::ParseError& error, const CLI::App& program);
 

@@ -43,7 +43,7 @@ class ModelFeatures : public io::Scratch {
   }
   std::optional<metrics::FeatureSet> features(int64_t count, const ModelFeaturesOptions& options = {},
                                               const pipeline::PlanObserver& observer = {}, int steps = 2) {
-    return features_of(session_, plan(count, steps), {{"seed", 0}}, network_, options, observer);
+    return features_of(session_, plan(count, steps), network_, options, observer);
   }
 
   MeanAndDeviation network_;

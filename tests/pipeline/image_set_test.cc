@@ -30,7 +30,7 @@ class Set : public io::Scratch {
     return balanced_plan(session_.config(), {0, 1, 2}, Balance::equal, count, 40, std::move(how));
   }
   ImageSet begin(const std::string& name, const ImagePlan& plan) {
-    return ImageSet::begin(file(name), describe(session_, plan, {{"balance", "equal"}}), plan);
+    return ImageSet::begin(file(name), describe(session_, plan), plan);
   }
   PlanDrawn fill_whole(const std::string& name, const ImagePlan& plan, const FillOptions& options = {},
                        const PlanObserver& observer = {}) {
