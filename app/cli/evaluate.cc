@@ -141,8 +141,8 @@ void add_evaluate_command(CLI::App& program) {
   constexpr const char *kWhat = "Options", *kDrawing = "Images of a model";
   add(kWhat, "images", options->images, "IMAGES",
       "A folder or .zip of PNG and JPEG files, an .npz (arr_0), .npy or IDX file; solids or\n"
-      "solids-train, what the embedded model learned from; or an .npz of --save-reference.\n"
-      "Left out: the model draws them");
+      "solids-train, what the embedded model learned from (./solids: a folder of that name); or an\n"
+      ".npz of --save-reference. Left out: the model draws them");
   add(kWhat, "--count", options->count, "N",
       "So many of the images, evenly spread; default: all. Of a model: 500");
   add(kDrawing, "--class", options->classes, "NAME", "Of these classes; default: of all")

@@ -35,10 +35,10 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-// A data set by its name, unless a file has that name; else what lies there.
+// A data set by its name, whatever lies in the working folder (./solids names that); else what lies there.
 std::shared_ptr<const data::ImageSource> open_source(const std::string& path, int64_t count, int64_t size) {
   const bool train = path == "solids-train";
-  if ((train || path == "solids") && !fs::exists(path))
+  if (train || path == "solids")
     return data::solids(!train, count > 0 ? count : kSolids, size);
   return data::open_images(path);
 }

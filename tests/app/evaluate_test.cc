@@ -62,6 +62,16 @@ TEST_F(Evaluate, TableAndJsonNameWhatWasMeasured) {
   EXPECT_EQ(json.at("numbers").at(0).at("real_against_real_count"), 30);
 }
 
+// As app/evaluate.sh found, whose folder somebody called "solids".
+TEST_F(Evaluate, ANamedDataSetIsItselfWhateverLiesBeside) {
+  fs::create_directories(work() / "solids");
+  const auto named = start({"solids", "--count", "8", "--save-reference", "s.npz"});
+  EXPECT_EQ(named.code, 0) << named.err;
+  const auto folder = start({"./solids", "--save-reference", "s.npz"});
+  EXPECT_EQ(folder.code, 3);
+  EXPECT_TRUE(contains(folder.err, "./solids: expected PNG or JPEG images, found none")) << folder.err;
+}
+
 TEST_F(Evaluate, SavedFeaturesGiveTheSameNumbers) {
   export_solids("30");
   ASSERT_EQ(start({"drawn", "--reference", "solids", "--reference-count", "40", "--resamples", "0", "--json",
