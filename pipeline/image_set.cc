@@ -116,6 +116,7 @@ ImageSet ImageSet::begin(const fs::path& folder, const Json& description, const 
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw io::OutputError(folder.string() + ": cannot be created: " + error.message());
+  io::remove_dead_temporaries(folder);
   const auto file = folder / kDescription;
   if (fs::exists(file)) {
     const Json there = io::read_json(file);
@@ -160,13 +161,6 @@ std::vector<size_t> ImageSet::missing() const {
     if (!has(i)) missing.push_back(i);
   }
   return missing;
-}
-
-void ImageSet::remove_temporaries() const {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
-    if (io::is_temporary(entry.path())) fs::remove(entry.path(), ignored);
-  }
 }
 
 std::vector<fs::path> merged(const std::vector<ImageSet>& parts) {

@@ -48,9 +48,6 @@ class ImageSet {
   /// Those that are not, in order.
   std::vector<size_t> missing() const;
 
-  /// Removes what a killed process left behind. For when nothing writes any more.
-  void remove_temporaries() const;
-
  private:
   ImageSet(std::filesystem::path folder, nlohmann::ordered_json description, std::vector<Entry> entries)
       : folder_(std::move(folder)), description_(std::move(description)), entries_(std::move(entries)) {}

@@ -105,7 +105,6 @@ void sample_set(const SampleOptions& options, pipeline::Session& session, const 
 
   const auto& done = filled.progress;
   const auto missing = shard.of > 1 ? static_cast<int64_t>(set.missing().size()) : 0;  // looks at every file
-  if (missing == 0) set.remove_temporaries();
   progress.say(std::to_string(static_cast<int64_t>(done.drawn)) + " images in " +
                duration_text(done.seconds) + " (" + rate_text(done.drawn, done.seconds) + "), " +
                std::to_string(done.there) + " were there");

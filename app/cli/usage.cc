@@ -34,6 +34,19 @@ std::string unexpected_argument(const CLI::App& program, const CLI::App& command
 
 }  // namespace
 
+void refuse_empty_values(CLI::App& program) {
+  for (CLI::App* command : program.get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option->get_items_expected_max() == 0) continue;  // a flag
+      option->check(
+          [](const std::string& value) {
+            return value.empty() ? std::string("expected a value, got \"\"") : "";
+          },
+          "");
+    }
+  }
+}
+
 std::string explain(const CLI::ParseError& error, const CLI::App& program) {
   const auto named = program.get_subcommands();
   const CLI::App& command = named.empty() ? program : *named.front();
@@ -55,6 +68,7 @@ void require_writable(const char* option, const std::filesystem::path& file, con
                                 ", got \"" + file.string() + "\"");
   }
   io::AtomicFile probe(file);  // never committed
+  io::remove_dead_temporaries(file.has_parent_path() ? file.parent_path() : ".");
 }
 
 void create_folder(const std::filesystem::path& folder) {
@@ -63,6 +77,7 @@ void create_folder(const std::filesystem::path& folder) {
   if (!error && !std::filesystem::is_directory(folder))
     error = std::make_error_code(std::errc::not_a_directory);
   if (error) throw io::OutputError(folder.string() + ": cannot be created: " + error.message());
+  io::remove_dead_temporaries(folder);
 }
 
 }  // namespace switchyard::app

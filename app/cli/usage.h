@@ -15,6 +15,9 @@ inline auto option_adder(CLI::App& command) {
   };
 }
 
+/// Lets every option of every command refuse "" as its value, which would read as "not given".
+void refuse_empty_values(CLI::App& program);
+
 /// The message for a failed parse of `program`, with a pointer to the fitting --help.
 std::string explain(const CLI::ParseError& error, const CLI::App& program);
 
@@ -22,10 +25,11 @@ std::string explain(const CLI::ParseError& error, const CLI::App& program);
 void require_range(const char* option, int64_t value, int64_t low, int64_t high);
 
 /// Makes sure, before the long work, that `file` can be written: its extension is the right one (else
-/// std::invalid_argument), its folder is there and takes files (else io::OutputError). Leaves nothing behind.
+/// std::invalid_argument), its folder is there and takes files (else io::OutputError). Leaves nothing behind, not even what
+/// killed processes did.
 void require_writable(const char* option, const std::filesystem::path& file, const std::string& extension);
 
-/// Creates the folder if it is missing. Throws io::OutputError where that fails.
+/// Creates the folder if it is missing; of one that is there, the temporaries of dead processes go. Throws io::OutputError where that fails.
 void create_folder(const std::filesystem::path& folder);
 
 }  // namespace switchyard::app

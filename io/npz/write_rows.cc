@@ -1,6 +1,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <exception>
 #include <filesystem>
@@ -107,15 +108,57 @@ class Rows {
   zip_error_t error_{};
 };
 
-// libzip writes beside the file that it is told, under that name and six letters more.
-void remove_leftovers(const fs::path& written) {
-  std::error_code ignored;
-  const auto folder = written.has_parent_path() ? written.parent_path() : fs::path(".");
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().filename().string().starts_with(written.filename().string()))
-      fs::remove(entry.path(), ignored);
+// Where libzip writes to: our temporary, which nobody reads until it is whole.
+class Sink {
+ public:
+  explicit Sink(const fs::path& path) : file_(path) {}
+  void commit() { file_.commit(); }
+
+  std::exception_ptr failure;
+
+  static zip_int64_t call(void* self, void* data, zip_uint64_t size, zip_source_cmd_t command) {
+    auto& sink = *static_cast<Sink*>(self);
+    switch (command) {
+      case ZIP_SOURCE_STAT:  // a new file
+        zip_error_set(&sink.error_, ZIP_ER_READ, ENOENT);
+        return -1;
+      case ZIP_SOURCE_WRITE:
+        return sink.write(data, size);
+      case ZIP_SOURCE_SEEK_WRITE: {
+        const auto to = zip_source_seek_compute_offset(sink.position_, sink.end_, data, size, &sink.error_);
+        if (to < 0) return -1;
+        sink.position_ = static_cast<zip_uint64_t>(to);
+        return 0;
+      }
+      case ZIP_SOURCE_TELL_WRITE:
+        return static_cast<zip_int64_t>(sink.position_);
+      case ZIP_SOURCE_ERROR:
+        return zip_error_to_data(&sink.error_, data, size);
+      case ZIP_SOURCE_SUPPORTS:
+        return ZIP_SOURCE_SUPPORTS_WRITABLE;
+      default:
+        return 0;  // BEGIN_WRITE, COMMIT_WRITE, ROLLBACK_WRITE, FREE
+    }
   }
-}
+
+ private:
+  zip_int64_t write(const void* data, zip_uint64_t size) {
+    try {
+      file_.write_at(position_, data, size);
+    } catch (...) {
+      failure = std::current_exception();
+      zip_error_set(&error_, ZIP_ER_WRITE, 0);
+      return -1;
+    }
+    position_ += size;
+    end_ = std::max(end_, position_);
+    return static_cast<zip_int64_t>(size);
+  }
+
+  AtomicFile file_;
+  zip_uint64_t position_ = 0, end_ = 0;
+  zip_error_t error_{};
+};
 
 }  // namespace
 
@@ -124,37 +167,33 @@ bool write_npz_by_rows(const fs::path& path, const std::vector<RowsOfArray>& arr
   std::vector<Rows> rows;
   for (const auto& array : arrays) rows.emplace_back(array, progress);
 
-  const auto written = path.parent_path() / (".switchyard-" + path.filename().string() + ".tmp");
-  remove_leftovers(written);
-  int code = 0;
-  Archive archive(zip_open(written.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code));
-  const auto refuse = [&](const std::string& why) {
-    remove_leftovers(written);
-    throw OutputError(path.string() + ": cannot be written: " + why);
+  Sink sink(path);
+  const auto refuse = [&](zip_error_t* error) {
+    throw OutputError(path.string() + ": cannot be written: " + reason(error));
   };
-  if (!archive) {
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    refuse(reason(&error));
-  }
+  zip_error_t error;
+  zip_error_init(&error);
+  Source output(zip_source_function_create(Sink::call, &sink, &error));
+  if (!output) refuse(&error);
+  Archive archive(zip_open_from_source(output.get(), ZIP_CREATE | ZIP_TRUNCATE, &error));
+  if (!archive) refuse(&error);
+  static_cast<void>(output.release());  // the archive's now
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Source source(zip_source_function(archive.get(), Rows::call, &rows[i]));
     if (!add_entry(archive.get(), std::move(source), arrays[i].name, ZIP_CM_STORE))
-      refuse(reason(zip_get_error(archive.get())));
+      refuse(zip_get_error(archive.get()));
   }
   if (zip_close(archive.get()) == 0) {
     static_cast<void>(archive.release());
-    replace_by(written, path);
+    sink.commit();
     return true;
   }
-  const auto why = reason(zip_get_error(archive.get()));
-  archive.reset();
-  remove_leftovers(written);
   for (const auto& array : rows) {
     if (array.failure) std::rethrow_exception(array.failure);
     if (array.cancelled) return false;
   }
-  refuse(why);
+  if (sink.failure) std::rethrow_exception(sink.failure);
+  refuse(zip_get_error(archive.get()));
   return false;
 }
 

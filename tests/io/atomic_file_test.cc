@@ -2,7 +2,9 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <string>
 #include <vector>
@@ -79,6 +81,69 @@ TEST_F(AtomicFileTest, FollowsASymbolicLink) {
   write_file(file("link"), "new");
   EXPECT_TRUE(fs::is_symlink(file("link")));
   EXPECT_EQ(bytes_of("real"), "new");
+}
+
+// A process that writes a file for ever, until it is killed.
+class Writer {
+ public:
+  explicit Writer(const fs::path& target) {
+    int ready[2];
+    EXPECT_EQ(::pipe(ready), 0);
+    child_ = ::fork();
+    if (child_ == 0) {
+      AtomicFile output(target);
+      output.write("half", 4);
+      static_cast<void>(!::write(ready[1], "x", 1));
+      for (;;) ::pause();
+    }
+    char byte = 0;
+    EXPECT_EQ(::read(ready[0], &byte, 1), 1);
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  ~Writer() { kill(); }
+  void kill() {
+    if (child_ <= 0) return;
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+    child_ = -1;
+  }
+
+ private:
+  pid_t child_ = -1;
+};
+
+TEST_F(AtomicFileTest, ATemporaryIsRemovedWhenItsWriterIsDeadAndOnlyThen) {
+  Writer dead(file("a")), alive(file("b"));
+  AtomicFile own(file("c"));
+  put(".switchyard-1234-0.tmp", "of a version that took no locks");
+  ASSERT_EQ(names().size(), 4u);
+  remove_dead_temporaries(file(""));
+  EXPECT_EQ(names().size(), 4u) << "all are alive";
+  dead.kill();
+  remove_dead_temporaries(file(""));
+  EXPECT_EQ(names().size(), 3u);
+  own.commit();
+  EXPECT_EQ(bytes_of("c"), "");
+  alive.kill();
+  remove_dead_temporaries(file(""));
+  auto left = names();
+  std::ranges::sort(left);
+  EXPECT_EQ(left, (std::vector<std::string>{".switchyard-1234-0.tmp", "c"}));
+  remove_dead_temporaries(file("no/such"));
+}
+
+TEST_F(AtomicFileTest, AProcessThatEndsAtOnceTakesItsTemporariesWithIt) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile first(file("a")), second(file("b"));
+    first.write("half", 4);
+    second.commit();
+    abandon_temporaries();
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+  EXPECT_EQ(names(), std::vector<std::string>{"b"});
 }
 
 TEST_F(AtomicFileTest, GivesThePermissionsThatTheUserAskedFor) {
