@@ -1,13 +1,9 @@
 #include "train/trainer.h"
 
 #include <ATen/ATen.h>
-#include <fcntl.h>
-#include <sys/file.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -15,16 +11,16 @@
 #include "data/solids_batches.h"
 #include "dit/checkpoint.h"
 #include "dit/model_file.h"
-#include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/json.h"
-#include "io/safetensors.h"
 #include "io/split_mix.h"
 #include "kernels/linear/linear.h"
 #include "kernels/side_by_side.h"
+#include "train/checkpoint_file.h"
 #include "train/flat_parameters.h"
 #include "train/flow_matching.h"
 #include "train/optimizer.h"
+#include "train/run_directory.h"
 #include "train/sample_sheet.h"
 #include "train/training_log.h"
 
@@ -94,6 +90,7 @@ class TrainingState {
       throw io::InputError(path.string() + ": it has seen " + images.dump() + " images, expected 0 to the " +
                            std::to_string(recipe_.images) + " of this recipe");
     }
+    require_finite(path.string());
     step_ = first_step_ = images.get<int64_t>() / recipe_.batch_size;
     provenance_["started_from"] = file.training;
   }
@@ -132,7 +129,7 @@ class TrainingState {
 
   const std::vector<at::Tensor>& leaves() const { return working_flat_->views(); }
 
-  void save(const std::filesystem::path& path, const at::Tensor& window) {
+  void save(CheckpointFile& checkpoint, const at::Tensor& window) {
     std::map<std::string, at::Tensor> tensors{{"master", master()},
                                               {"average", average()},
                                               {"first_moment", first_moment_},
@@ -141,12 +138,12 @@ class TrainingState {
                                               {"step", at::full({}, step_, at::kLong)},
                                               {"first_step", at::full({}, first_step_, at::kLong)}};
     for (const auto& [name, tensor] : master_.buffers()) tensors[name] = *tensor;
-    io::write_safetensors(path, tensors,
-                          {{"recipe", to_json(recipe_).dump()}, {"provenance", provenance_.dump()}});
+    checkpoint.write(std::move(tensors),
+                     {{"recipe", to_json(recipe_).dump()}, {"provenance", provenance_.dump()}});
   }
 
-  void load(const std::filesystem::path& path, at::Tensor& window) {
-    auto file = io::read_safetensors(path);
+  /// path: whose contents `file` has, for messages.
+  void load(io::TensorFile file, const std::filesystem::path& path, at::Tensor& window) {
     const auto stored = io::parse_json(file.metadata["recipe"], path.string() + ": its recipe");
     const auto wanted = to_json(recipe_);
     for (const auto& [field, value] : wanted.items()) {
@@ -177,6 +174,8 @@ class TrainingState {
     if (file.tensors.contains("first_step")) fetch("first_step", first_step);  // older checkpoints began at 0
     step_ = step.item<int64_t>();
     first_step_ = first_step.item<int64_t>();
+    require_steps(stored, path.string());
+    require_finite(path.string());
     if (file.metadata.contains("provenance"))
       provenance_ = io::parse_json(file.metadata["provenance"], path.string() + ": its provenance");
     if (!provenance_.is_object()) throw io::InputError(path.string() + ": its provenance is not an object");
@@ -185,6 +184,27 @@ class TrainingState {
   }
 
  private:
+  // What the checkpoint's own recipe allows, and this run's, which may be another in its images.
+  void require_steps(const nlohmann::json& stored, const std::string& source) const {
+    const auto images = stored.find("images");
+    if (images == stored.end() || !images->is_number_integer() || *images < 0)
+      throw io::InputError(source + ": its recipe has no number of images");
+    for (const int64_t all : {images->get<int64_t>(), recipe_.images}) {
+      const int64_t most = all / recipe_.batch_size + (all % recipe_.batch_size > 0);
+      if (step_ < 0 || step_ > most || first_step_ < 0 || first_step_ > step_)
+        throw io::InputError(source + ": is after step " + std::to_string(step_) + ", begun at step " +
+                             std::to_string(first_step_) + "; expected 0 .. " + std::to_string(most) +
+                             ", the steps of a recipe of " + std::to_string(all) + " images");
+    }
+  }
+
+  void require_finite(const std::string& source) const {
+    for (const auto& numbers : {master(), average(), first_moment_, second_moment_})
+      if (!at::isfinite(numbers).all().item<bool>())
+        throw io::InputError(source +
+                             ": holds numbers that are not finite; nothing can be learned from there");
+  }
+
   // The same in all three models: no gradient moves them, and nothing is averaged.
   void share_buffers() {
     const at::NoGradGuard no_grad;
@@ -206,32 +226,6 @@ class TrainingState {
   nlohmann::json provenance_;
 };
 
-// The run's directory, which one process has at a time. What a killed run left half-written is cleared away.
-class RunDirectory {
- public:
-  explicit RunDirectory(const std::filesystem::path& directory) {
-    std::error_code error;
-    std::filesystem::create_directories(directory, error);
-    if (error) throw io::OutputError("cannot make the folder " + directory.string() + ": " + error.message());
-    descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-      ::close(descriptor_);
-      throw io::OutputError("another process trains in " + directory.string());
-    }
-    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-      if (io::is_temporary(entry.path())) std::filesystem::remove(entry.path(), error);
-    }
-  }
-  ~RunDirectory() {
-    if (descriptor_ >= 0) ::close(descriptor_);  // the lock goes with it, also when the process is killed
-  }
-  RunDirectory(const RunDirectory&) = delete;
-  RunDirectory& operator=(const RunDirectory&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
-
 struct ShardResult {
   ShardLoss loss;
   std::vector<at::Tensor> gradients;
@@ -248,7 +242,8 @@ ShardResult run_shard(const TrainingState& state, const data::Batch& batch, int6
   return {std::move(loss), std::move(gradients)};
 }
 
-std::vector<ShardResult> run_shards(const TrainingState& state, const data::Batch& batch, const Recipe& recipe) {
+std::vector<ShardResult> run_shards(const TrainingState& state, const data::Batch& batch,
+                                    const Recipe& recipe) {
   // Shards are for the cores of a CPU. A GPU is one queue of work, and fuller with the whole batch at once.
   const int64_t size = state.device().is_cpu() ? recipe.shard_size : recipe.batch_size;
   std::vector<ShardResult> results(recipe.batch_size / size);
@@ -263,7 +258,8 @@ std::vector<at::Tensor> choices_of(const std::vector<ShardResult>& shards, const
   std::vector<at::Tensor> choices;
   for (int64_t block = 0; config.routes_tokens() && block < config.depth; ++block) {
     auto sum = shards.front().loss.expert_choices[block];
-    for (size_t shard = 1; shard < shards.size(); ++shard) sum = sum + shards[shard].loss.expert_choices[block];
+    for (size_t shard = 1; shard < shards.size(); ++shard)
+      sum = sum + shards[shard].loss.expert_choices[block];
     choices.push_back(std::move(sum));
   }
   return choices;
@@ -316,26 +312,50 @@ class Window {
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress) {
   recipe.validate();
   const RunDirectory directory(options.directory);
-  const auto checkpoint_path = options.directory / "checkpoint.safetensors";
+  CheckpointFile checkpoint(options.directory);
 
   const auto config = model_config(recipe);
   TrainingState state(recipe, options.device);
   const int64_t experts = config.routes_tokens() ? config.num_experts : config.timestep_experts;
   Window window(config.depth, experts);
-  if (std::filesystem::exists(checkpoint_path)) {
-    state.load(checkpoint_path, window.sums());
+  const bool resumed = checkpoint.exists();
+  if (resumed) {
+    auto file = checkpoint.read(options.say);
+    state.load(std::move(file), checkpoint.source(), window.sums());
   } else if (!options.start_from.empty()) {
     state.start_from(options.start_from);
   }
   TrainingLog log(options.directory / "log.csv", state.step(), config.depth, experts);
 
   const auto save = [&] {
-    state.save(checkpoint_path, window.sums());
+    state.save(checkpoint, window.sums());
     dit::save_model(options.directory / "model.safetensors", state.averaged_model(),
                     state.provenance().dump(), at::kBFloat16, settings_of(recipe));
   };
 
-  data::BatchesAhead batches(state.step(), recipe.batch_size, config.input_size, rendered_ahead(options.device));
+  // A sheet each time that another images_per_sheet have been seen, and at the end.
+  const auto sheet_is_due = [&] {
+    const auto sheets = [&](int64_t step) { return step * recipe.batch_size / options.images_per_sheet; };
+    return options.images_per_sheet > 0 && state.step() > 0 &&
+           (sheets(state.step()) > sheets(state.step() - 1) || state.step() == recipe.steps());
+  };
+  const auto sheet = [&] {
+    return options.directory / ("samples-" + std::to_string(state.step() * recipe.batch_size) + ".png");
+  };
+  Progress progress;
+  progress.steps = recipe.steps();
+  const auto report = [&] {
+    progress.step = state.step();
+    progress.images = state.step() * recipe.batch_size;
+    return !on_progress || on_progress(progress);
+  };
+  // The run that wrote the checkpoint was stopped before its sheet was drawn.
+  if (resumed && sheet_is_due() && !std::filesystem::exists(sheet()) &&
+      !write_sample_sheet(sheet(), state.averaged_model(), report))
+    return false;
+
+  data::BatchesAhead batches(state.step(), recipe.batch_size, config.input_size,
+                             rendered_ahead(options.device));
   const int64_t first_step = state.step();
   const auto start = Clock::now();
   auto last_save = start;
@@ -346,10 +366,6 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
     for (const auto& shard : shards) gradients.push_back(shard.gradients);
     window.add(shards, state.update(gradients, choices_of(shards, config)));
 
-    Progress progress;
-    progress.step = state.step();
-    progress.steps = recipe.steps();
-    progress.images = state.step() * recipe.batch_size;
     progress.loss = window.loss();
     progress.balance = window.balance();
     progress.images_per_second =
@@ -358,19 +374,13 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
         static_cast<double>((recipe.steps() - state.step()) * recipe.batch_size) / progress.images_per_second;
 
     if (state.step() % options.steps_per_row == 0 || state.step() == recipe.steps()) {
-      log.append({state.step(), progress.images, window.loss(), window.balance(), window.gradient_norm(),
-                  state.learning_rate(), progress.images_per_second, window.expert_load()});
+      log.append({state.step(), state.step() * recipe.batch_size, window.loss(), window.balance(),
+                  window.gradient_norm(), state.learning_rate(), progress.images_per_second,
+                  window.expert_load()});
       window.clear();
     }
-    const auto report = [&] { return !on_progress || on_progress(progress); };
     bool go_on = report();
-    // A sheet each time that another images_per_sheet have been seen, and at the end.
-    const auto sheets = [&](int64_t step) { return step * recipe.batch_size / options.images_per_sheet; };
-    if (go_on && options.images_per_sheet > 0 &&
-        (sheets(state.step()) > sheets(state.step() - 1) || state.step() == recipe.steps())) {
-      go_on = write_sample_sheet(options.directory / ("samples-" + std::to_string(progress.images) + ".png"),
-                                 state.averaged_model(), report);
-    }
+    if (go_on && sheet_is_due()) go_on = write_sample_sheet(sheet(), state.averaged_model(), report);
     if (!go_on || seconds_since(last_save) >= options.checkpoint_seconds) {
       save();
       last_save = Clock::now();

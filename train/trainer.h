@@ -2,12 +2,14 @@
 // exactly.
 //
 // A run lives in one directory:
-//   checkpoint.safetensors   everything needed to go on; written whole, every few minutes and at the end
+//   checkpoint.safetensors   everything needed to go on, with a checksum; written whole, every few minutes and at the end
+//   checkpoint-before.safetensors   the one before it, used where the last one is damaged
 //   model.safetensors        the averaged (EMA) model for `switchyard sample`; written with each checkpoint
 //
 //   log.csv                  see TrainingLog
 //
-//   samples-IMAGES.png       a guided sheet of the averaged model, now and then
+//   samples-IMAGES.png       a guided sheet of the averaged model, now and then; one that a stop left out is drawn first
+//                            when the run goes on
 //
 // Step s is a function of the recipe and the state after step s - 1 alone, so a run that is killed and
 // resumed ends in the parameters of the unbroken one, bit for bit, on the same machine and number of cores.
@@ -19,6 +21,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 
 #include "train/recipe.h"
 
@@ -31,6 +34,8 @@ struct RunOptions {
   int64_t images_per_sheet = 100'000;  // between sample sheets; 0 draws none
   int64_t steps_per_row = 50;          // between rows of the log
   at::Device device = at::kCPU;        // where the model learns; data is rendered on the CPU
+  std::function<void(const std::string&)> say =
+      {};  // told what a person should know, as that the last checkpoint is damaged
 };
 
 struct Progress {
@@ -48,8 +53,9 @@ using OnProgress = std::function<bool(const Progress&)>;
 /// Trains, or goes on where the directory's checkpoint ends. Returns true when the recipe is finished, false
 /// when stopped. A run that starts from a model counts the images which that model has seen, but its
 /// optimiser starts anew, with a warm-up. Throws io::InputError for a model to start from that has another
-/// configuration, or for a checkpoint of another recipe (only `images` may have changed), io::OutputError
-/// when it cannot write.
+/// configuration, for a checkpoint of another recipe (only `images` may have changed), beyond its recipe or damaged
+/// where the one before it is too, and for numbers that are not finite; io::OutputError when it cannot write. A run that
+/// fails before it has written anything leaves no folder that was not there.
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress = nullptr);
 
 }  // namespace switchyard::train

@@ -3,10 +3,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "dit/model_file.h"
+#include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/safetensors.h"
 
@@ -146,6 +150,120 @@ TEST_F(TrainerTest, StoppingDuringASampleSheetLeavesNone) {
   EXPECT_EQ(calls, 3);
   for (const auto& entry : std::filesystem::directory_iterator(root_ / "run"))
     EXPECT_NE(entry.path().extension(), ".png");
+}
+
+// The last one, too: a run whose steps are done is not finished before its sheet is drawn.
+TEST_F(TrainerTest, ASheetThatAStopLeftOutIsDrawnWhenTheRunGoesOn) {
+  const auto bytes_of = [](const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(stream), {});
+  };
+  recipe_.images = 16;
+  auto unbroken = options("unbroken"), broken = options("broken");
+  unbroken.images_per_sheet = broken.images_per_sheet = 8;
+  ASSERT_TRUE(train(recipe_, unbroken));
+  // While the first sheet is drawn, when it is drawn again, and just before the last one.
+  for (const int most : {3, 2, 28}) {
+    int calls = 0;
+    EXPECT_FALSE(train(recipe_, broken, [&](const Progress&) { return ++calls < most; }));
+  }
+  ASSERT_TRUE(train(recipe_, broken));
+  for (const char* sheet : {"samples-8.png", "samples-16.png"}) {
+    EXPECT_NE(bytes_of(unbroken.directory / sheet), "");
+    EXPECT_EQ(bytes_of(unbroken.directory / sheet), bytes_of(broken.directory / sheet)) << sheet;
+  }
+}
+
+// One bit, anywhere: then the checkpoint before it counts, and without that nothing does.
+TEST_F(TrainerTest, ADamagedCheckpointIsFoundAndTheOneBeforeItGoesOn) {
+  ASSERT_TRUE(train(recipe_, options("unbroken")));
+  auto broken = options("broken");
+  broken.checkpoint_seconds = 0;
+  EXPECT_FALSE(train(recipe_, broken, stop_after(7)));
+  const auto last = broken.directory / "checkpoint.safetensors",
+             before = broken.directory / "checkpoint-before.safetensors";
+  ASSERT_TRUE(std::filesystem::exists(before));
+  const auto flip = [](const std::filesystem::path& file, int64_t byte) {
+    std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+    stream.seekg(byte);
+    const auto old = static_cast<char>(stream.get());
+    stream.seekp(byte);
+    stream.put(static_cast<char>(old ^ 4));
+  };
+  std::string said;
+  broken.say = [&](const std::string& line) { said += line; };
+  const auto keep = root_ / "keep";
+  std::filesystem::copy(broken.directory, keep);
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(last));
+  for (int64_t i = 0; i < 40; ++i) {
+    std::filesystem::remove_all(broken.directory);
+    std::filesystem::copy(keep, broken.directory);
+    flip(last, i < 20 ? i * 97 % 2000 : size - 1 - i * i * 1009 % size);
+    said.clear();
+    int64_t first = 0;
+    EXPECT_FALSE(train(recipe_, broken, [&](const Progress& p) { return first = p.step, false; }));
+    EXPECT_EQ(first, 7) << "from step 6 on";
+    EXPECT_NE(said.find("Going on from the checkpoint before it"), std::string::npos) << said;
+  }
+  ASSERT_TRUE(train(recipe_, broken));
+  const auto a = io::read_safetensors(root_ / "unbroken" / "checkpoint.safetensors");
+  const auto b = io::read_safetensors(last);
+  for (const auto& [name, tensor] : a.tensors) EXPECT_TRUE(at::equal(tensor, b.tensors.at(name))) << name;
+  flip(last, size / 2);
+  flip(before, size / 2);
+  EXPECT_THROW(train(recipe_, broken), io::InputError);
+  // The last one is damaged: the good one before it must not be overwritten by it.
+  std::filesystem::remove_all(broken.directory);
+  std::filesystem::copy(keep, broken.directory);
+  flip(last, size / 2);
+  EXPECT_FALSE(train(recipe_, broken, stop_after(1)));
+  flip(last, size / 2);
+  EXPECT_FALSE(train(recipe_, broken, stop_after(1)));
+}
+
+TEST_F(TrainerTest, ACheckpointOfAnOlderVersionHasNoChecksumAndGoesOn) {
+  EXPECT_FALSE(train(recipe_, options("run"), stop_after(3)));
+  const auto path = root_ / "run" / "checkpoint.safetensors";
+  auto file = io::read_safetensors(path);
+  for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
+  file.metadata.erase("sha256");
+  io::write_safetensors(path, file.tensors, file.metadata);
+  EXPECT_TRUE(train(recipe_, options("run")));
+}
+
+TEST_F(TrainerTest, AStepThatNoRunReachesIsRefused) {
+  EXPECT_FALSE(train(recipe_, options("run"), stop_after(3)));
+  const auto path = root_ / "run" / "checkpoint.safetensors";
+  auto file = io::read_safetensors(path);
+  for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
+  file.metadata.erase("sha256");
+  for (const auto& [step, first] : {std::pair<int64_t, int64_t>{13, 0}, {-1, 0}, {3, 4}, {3, -1}}) {
+    file.tensors["step"].fill_(step);
+    file.tensors["first_step"].fill_(first);
+    io::write_safetensors(path, file.tensors, file.metadata);
+    EXPECT_THROW(train(recipe_, options("run")), io::InputError) << step << ", " << first;
+  }
+}
+
+TEST_F(TrainerTest, WhatIsNotFiniteIsNoStartAndLeavesNoFolder) {
+  ASSERT_TRUE(train(recipe_, options("first")));
+  const auto model = root_ / "first" / "model.safetensors";
+  auto file = io::read_safetensors(model);
+  for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
+  file.tensors.begin()->second.view({-1})[3].fill_(std::numeric_limits<double>::quiet_NaN());
+  io::write_safetensors(model, file.tensors, file.metadata);
+  recipe_.images = 192;
+  auto from_model = options("deep/second");
+  from_model.start_from = model;
+  EXPECT_THROW(train(recipe_, from_model), io::InputError);
+  EXPECT_FALSE(std::filesystem::exists(root_ / "deep"));
+}
+
+TEST_F(TrainerTest, TheLivingTemporaryOfAnotherProcessStays) {
+  std::filesystem::create_directories(root_ / "run");
+  io::AtomicFile other(root_ / "run" / "other");
+  ASSERT_TRUE(train(recipe_, options("run")));
+  EXPECT_NO_THROW(other.commit());
 }
 
 TEST_F(TrainerTest, StartsFromAModelsWeightsAndImages) {
