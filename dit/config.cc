@@ -130,10 +130,17 @@ ModelConfig config_from_json(const nlohmann::json& json) {
   const auto read = [&](const char* name, auto& value, const char*) {
     ++fields;
     const auto& given = json.at(name);
-    const auto wrong_type =
-        "field \"" + std::string(name) + "\" has a wrong type (" + given.type_name() + ")";
+    using Value = std::remove_reference_t<decltype(value)>;
+    const auto wrong_type = "field \"" + std::string(name) + "\" has a wrong type (" + given.type_name() +
+                            "), expected " +
+                            (std::is_same_v<Value, bool>                   ? "true or false"
+                             : std::is_same_v<Value, int64_t>              ? "an integer"
+                             : std::is_same_v<Value, double>               ? "a number"
+                             : std::is_same_v<Value, std::string>          ? "a text"
+                             : std::is_same_v<Value, std::vector<int64_t>> ? "a list of integers"
+                                                                           : "a list of texts");
     if constexpr (std::is_same_v<decltype(value), int64_t&>) {  // the library would cut 2.5 down to 2
-      require(given.is_number_integer(), wrong_type + ", expected an integer");
+      require(given.is_number_integer(), wrong_type);
     }
     try {
       given.get_to(value);

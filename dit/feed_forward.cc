@@ -15,7 +15,8 @@ class Mlp : public FeedForward {
   Mlp(const ModelConfig& c, const at::TensorOptions& options)
       : fc1_(c.mlp_hidden, c.hidden_size, options), fc2_(c.hidden_size, c.mlp_hidden, options) {}
 
-  at::Tensor operator()(const at::Tensor& x, int64_t, const RoutingControl&, const RoutingTape&) const override {
+  at::Tensor operator()(const at::Tensor& x, int64_t, const RoutingControl&,
+                        const RoutingTape&) const override {
     return fc2_(fc1_.packed.defined() ? fc1_.packed.gelu(x) : at::gelu(fc1_(x), "tanh"));
   }
 
@@ -52,6 +53,8 @@ void validate_mlp(const ModelConfig& c) {
             std::string(field) + " must be 0 with feed_forward \"mlp\", got " + std::to_string(value));
   require(c.block_experts.empty() && c.block_expert_hidden.empty(),
           "block_experts and block_expert_hidden must be empty with feed_forward \"mlp\"");
+  require(c.token_router == ModelConfig().token_router,
+          "token_router must be left out with feed_forward \"mlp\", got \"" + c.token_router + "\"");
 }
 
 ParameterCount count_mlp(const ModelConfig& c, int64_t) {

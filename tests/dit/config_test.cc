@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -105,6 +106,14 @@ TEST(Config, ValidateNamesTheField) {
          c = preset("switch-dit-s/2"), c.schedule = "rectified_flow", c.prediction = "velocity";
        }},
       {"time_scale", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.time_scale = 1000; }},
+      // Of another family
+      {"experts_per_timestep", [](ModelConfig& c) { c.experts_per_timestep = -1; }},
+      {"timestep_experts", [](ModelConfig& c) { c.timestep_experts = 3; }},
+      {"task_alpha", [](ModelConfig& c) { c.task_alpha = 1e300; }},
+      {"task_beta", [](ModelConfig& c) { c.task_beta = std::nan(""); }},
+      {"task_alpha", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.task_alpha = 4; }},
+      {"timestep_experts", [](ModelConfig& c) { c = preset("dtr-s/2"), c.timestep_experts = 3; }},
+      {"token_router", [](ModelConfig& c) { c = preset("dit-s/2"), c.token_router = "loss_free"; }},
       {"prediction", [](ModelConfig& c) { c = preset("dit-s/2"), c.prediction = "velocity"; }},
       {"prediction", [](ModelConfig& c) { c = preset("dit-s/2"), c.learn_sigma = false; }},
       {"schedule", [](ModelConfig& c) { c.schedule = ""; }},
