@@ -59,10 +59,9 @@ class Builder : public nlohmann::json_sax<Json> {
 
   [[noreturn]] void fail(const std::string& what) const { throw InputError(source_ + what); }
   [[noreturn]] void fail_syntax(std::size_t byte) const {
-    if (member_ == nullptr)
-      fail(" is not JSON" + (field_.empty() ? "" : " from the field " + quote(field_) + " on"));
-    fail(" is not JSON in UTF-8: syntax error at its byte " + std::to_string(byte) + " of " +
-         std::to_string(text_.size()));
+    const bool named = member_ == nullptr && !field_.empty();
+    fail(" is not JSON in UTF-8" + (named ? " from the field " + quote(field_) + " on" : "") +
+         ": syntax error at its byte " + std::to_string(byte) + " of " + std::to_string(text_.size()));
   }
 
   // Puts a value where the next one belongs: after the key, at the end of the array, or at the root.

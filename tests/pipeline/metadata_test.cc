@@ -333,14 +333,15 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Metadata, KnowsWhatIsNotOurs) {
   EXPECT_EQ(complaint({{"parameters", "cube"}}),
             "a.png: not drawn by Switchyard (no text entry \"switchyard\")");
-  EXPECT_EQ(complaint({{"switchyard", "{"}}), "a.png: text entry \"switchyard\" is not JSON");
+  EXPECT_EQ(complaint({{"switchyard", "{"}}), "a.png: text entry \"switchyard\" is not JSON in UTF-8: syntax error at its byte 2 of 1");
 }
 
 TEST(Metadata, SaysWhereABareNaNIs) {
   auto text = kSecondVersion;
   text.replace(text.find("0.002"), 5, "NaN");
-  EXPECT_EQ(complaint({{"switchyard", text}}),
-            "a.png: text entry \"switchyard\" is not JSON from the field \"sigma_min\" on");
+  EXPECT_TRUE(complaint({{"switchyard", text}})
+                  .starts_with("a.png: text entry \"switchyard\" is not JSON in UTF-8 from the field \"sigma_min\" on: "
+                               "syntax error at its byte "));
 }
 
 TEST(Metadata, HashesAsOtherToolsDo) {
