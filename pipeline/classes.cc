@@ -55,11 +55,14 @@ std::vector<int64_t> find_classes(const dit::ModelConfig& config, const std::vec
   };
   std::vector<int64_t> all(static_cast<size_t>(config.num_classes));
   std::iota(all.begin(), all.end(), 0);
+  bool every = names.empty();
   for (const auto& name : names) {
-    if (lower(name) == "all") return all;
-    add(find_class(config, name));
+    if (lower(name) == "all")
+      every = true;
+    else
+      add(find_class(config, name));
   }
-  return names.empty() ? all : labels;
+  return every ? all : labels;
 }
 
 std::string class_file_name(const dit::ModelConfig& config, int64_t label) {
