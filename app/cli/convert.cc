@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cli/commands.h"
+#include "app/cli/interrupt.h"
 #include "app/cli/model_argument.h"
 #include "app/cli/names.h"
 #include "app/cli/progress.h"
@@ -55,11 +56,10 @@ void convert(const Options& options) {
   if (const auto doubt = pipeline::probe_objective(model)) progress.warn("warning: " + *doubt);
   auto training = file.training;
   if (file.format != "Switchyard") {
-    training["converted_from"] = {{"file", source.name()},
-                                  {"hash", source.hash()},
-                                  {"format", file.format},
-                                  {"weights", file.weights}};
+    training["converted_from"] = {
+        {"file", source.name()}, {"hash", source.hash()}, {"format", file.format}, {"weights", file.weights}};
   }
+  stop_if_interrupted();
   const auto training_text = training.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   dit::save_model(options.out, model, training_text, dtype, settings);
   progress.result(options.out.string());

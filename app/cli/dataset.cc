@@ -61,12 +61,13 @@ void write_sheet(const Options& options, Split split, Progress& progress) {
   const int64_t n = kClasses * options.per_class;
   std::array<std::vector<at::Tensor>, kClasses> rows;
   for (int64_t done = 0; done < n; done += kAtATime) {
-    if (interrupted()) throw Cancelled();
+    stop_if_interrupted();
     const uint64_t first = static_cast<uint64_t>(options.first) + static_cast<uint64_t>(done);
     const auto images = render(split, first, std::min(kAtATime, n - done), options.size);
     for (size_t i = 0; i < images.size(); ++i)
       rows[static_cast<size_t>(data::solid_class(split, first + i))].push_back(images[i]);
   }
+  stop_if_interrupted();
   std::vector<at::Tensor> all;
   for (const auto& row : rows) all.insert(all.end(), row.begin(), row.end());
   io::write_png(options.sheet, figures::image_grid(all, options.per_class, 2, options.zoom));
@@ -81,7 +82,7 @@ void export_images(const Options& options, Split split, Progress& progress) {
     const uint64_t first = static_cast<uint64_t>(options.first) + static_cast<uint64_t>(done);
     const auto images = render(split, first, std::min(kAtATime, options.count - done), options.size);
     for (size_t i = 0; i < images.size(); ++i) {
-      if (interrupted()) throw Cancelled();
+      stop_if_interrupted();
       std::string name(kSolidNames[static_cast<size_t>(data::solid_class(split, first + i))]);
       std::ranges::replace(name, ' ', '-');
       char index[32];

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "app/cli/commands.h"
+#include "app/cli/interrupt.h"
 #include "app/cli/model_argument.h"
 #include "app/cli/names.h"
 #include "pipeline/settings_text.h"
@@ -188,6 +189,7 @@ void add_info_command(CLI::App& program) {
       return;
     }
     const auto model = describe(source_of(options->model));
+    stop_if_interrupted();
     if (options->json) {
       std::cout << model.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
     } else {

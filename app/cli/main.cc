@@ -11,6 +11,7 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/interrupt.h"
+#include "app/cli/progress.h"
 #include "app/cli/usage.h"
 #include "io/error.h"
 #include "pipeline/out_of_memory.h"
@@ -51,6 +52,7 @@ ExitCode run(int argc, char** argv) {
   add_evaluate_command(program);
   add_info_command(program);
   add_convert_command(program);
+  refuse_empty_values(program);
   try {
     program.parse(argc, argv);
     if (!program.get_subcommands().empty()) return kDone;
@@ -67,8 +69,10 @@ ExitCode run(int argc, char** argv) {
 
 ExitCode guarded_run(int argc, char** argv) try {
   const ExitCode code = run(argc, argv);
-  if (!std::cout.flush()) return fail(kCannotWrite, "cannot write to standard output");
+  flush_results();
   return code;
+} catch (const Unheard&) {
+  return kCannotWrite;
 } catch (const Cancelled&) {
   return fail(kCancelled, "cancelled");
 } catch (const io::InputError& error) {
@@ -80,7 +84,8 @@ ExitCode guarded_run(int argc, char** argv) try {
 } catch (const std::invalid_argument& error) {
   return fail(kUsage, error.what());
 } catch (const std::exception& error) {
-  if (pipeline::is_out_of_memory(error)) return fail(kOutOfMemory, "out of memory; smaller batches take less");
+  if (pipeline::is_out_of_memory(error))
+    return fail(kOutOfMemory, "out of memory; smaller batches take less");
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
   return fail(kUnexpected, of_torch != nullptr ? of_torch->what_without_backtrace() : error.what());
 }
@@ -91,6 +96,7 @@ ExitCode guarded_run(int argc, char** argv) try {
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ,
               SIG_IGN);  // a file that grows beyond a limit is a failed write, not the end of the program
+  std::signal(SIGPIPE, SIG_IGN);  // and so is a reader who has gone
   switchyard::app::watch_interrupts();
   return switchyard::app::guarded_run(argc, argv);
 }

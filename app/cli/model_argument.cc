@@ -1,7 +1,10 @@
 #include "app/cli/model_argument.h"
 
+#include <stdexcept>
+
 #include "app/cli/usage.h"
 #include "assets/embedded_model.h"
+#include "io/error.h"
 #include "sampler/denoiser.h"
 #include "sampler/schedule.h"
 
@@ -20,12 +23,22 @@ pipeline::ModelSource source_of(const ModelOptions& options) {
     const auto schedule = options.objective.substr(0, colon);
     reading.hints.schedule = sampler::Schedule(schedule).name();  // throws where it is unknown
     if (colon != std::string::npos)
-      reading.hints.prediction = to_string(sampler::prediction_from_name(options.objective.substr(colon + 1)));
+      reading.hints.prediction =
+          to_string(sampler::prediction_from_name(options.objective.substr(colon + 1)));
   }
   require_range("--experts-per-token", options.experts_per_token, 0, 1024);
   require_range("--heads", options.num_heads, 0, 1024);
   if (options.experts_per_token > 0) reading.hints.experts_per_token = options.experts_per_token;
   if (options.num_heads > 0) reading.hints.num_heads = options.num_heads;
+  // Where the embedded model cannot be opened, the options are to blame.
+  if (options.file.empty() && (reading.weights || reading.hints.num_heads ||
+                               reading.hints.experts_per_token || !options.objective.empty())) {
+    try {
+      dit::require_fitting_tensors(source.open());
+    } catch (const io::InputError& error) {
+      throw std::invalid_argument(error.what());
+    }
+  }
   return source;
 }
 

@@ -1,5 +1,6 @@
 #include "app/cli/progress.h"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -64,12 +65,20 @@ void Progress::warn(const std::string& line) {
 
 void Progress::result(const std::string& line) {
   erase();
-  if (!(std::cout << line << std::endl)) throw io::OutputError("cannot write to standard output");
+  std::cout << line << '\n';
+  flush_results();
 }
 
 void Progress::erase() {
   if (line_shown_) std::cerr << "\r\x1b[K" << std::flush;
   line_shown_ = false;
+}
+
+void flush_results() {
+  if (std::cout.flush()) return;
+  pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+  if (::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0) throw Unheard();
+  throw io::OutputError("cannot write to standard output");
 }
 
 std::string duration_text(double seconds) {

@@ -23,7 +23,7 @@ class Progress {
   /// A line that stays whatever `quiet` says, on stderr: something is not as was asked for.
   void warn(const std::string& line);
 
-  /// A result, on stdout. Throws io::OutputError when it cannot be written.
+  /// A result, on stdout. Throws as flush_results().
   void result(const std::string& line);
 
  private:
@@ -32,6 +32,12 @@ class Progress {
   bool quiet_, terminal_, line_shown_ = false;
   std::chrono::steady_clock::time_point next_;
 };
+
+/// Thrown where nobody reads standard output any more (exit code 5, and no word: `switchyard info | head -1`).
+struct Unheard {};
+
+/// Throws Unheard or, for another reason why results cannot be written, io::OutputError.
+void flush_results();
 
 /// "0.8 s", "42 s", "3 min 05 s", "2 h 07 min".
 std::string duration_text(double seconds);

@@ -20,7 +20,8 @@ void add_set_options(CLI::App& command, SetOptions& options) {
   add(kSet, "--npz", options.npz, "FILE.npz",
       "Pack the finished set as ADM's evaluation takes it: arr_0 [N, H, W, 3], arr_1 labels;\n"
       "without --set the images wait in FILE.npz.images");
-  add(kSet, "--balance", options.balance, "NAME", "equal (each class as often) or random (by the seed); default: equal");
+  add(kSet, "--balance", options.balance, "NAME",
+      "equal (each class as often) or random (by the seed); default: equal");
   add(kSet, "--list", options.list, "FILE",
       "What to draw instead: CSV or JSON lines with the columns class, seed, and as wished recipe,\n"
       "name, guidance, steps, ...");
@@ -28,7 +29,9 @@ void add_set_options(CLI::App& command, SetOptions& options) {
       "Draw every N-th image, as one of N processes (1/N .. N/N); default: as torchrun, SLURM or MPI\n"
       "say, else all");
   command.add_flag("--json", options.json, "A summary on stdout")->group(kSet);
-  command.add_flag("--routing-stats", options.routing_stats, "How often each expert was chosen in each layer")->group(kSet);
+  command
+      .add_flag("--routing-stats", options.routing_stats, "How often each expert was chosen in each layer")
+      ->group(kSet);
 }
 
 pipeline::Precision precision_of(const DrawingOptions& options, const Stored& stored, at::Device device) {
@@ -127,8 +130,8 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   add_set_options(command, options.set);
 }
 
-ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelConfig& config,
-                           const nlohmann::json& own) {
+ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored,
+                           const dit::ModelConfig& config, const nlohmann::json& own) {
   ChosenSettings chosen;
   std::string origin = own.is_null() ? "balanced" : "settings of the model";
   if (stored) {
@@ -140,9 +143,21 @@ ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, 
   } else {
     chosen.settings = pipeline::settings_for(config, own, options.model.file.string());
   }
+  auto given = chosen.settings;
   pipeline::apply(options.settings, config, chosen.settings);
   chosen.dropped = pipeline::drop_idle(config, chosen.settings);
-  pipeline::validate(config, chosen.settings);
+  try {
+    pipeline::validate(config, chosen.settings);
+  } catch (const std::invalid_argument&) {
+    if (!stored) throw;
+    pipeline::drop_idle(config, given);
+    try {
+      pipeline::validate(config, given);
+    } catch (const std::invalid_argument& error) {  // whatever the command line says
+      throw io::InputError(options.from.string() + ": its settings: " + error.what());
+    }
+    throw;
+  }
   chosen.sentence = origin + ": " + pipeline::sentence_of(config, chosen.settings);
   return chosen;
 }
@@ -181,7 +196,8 @@ std::vector<pipeline::Image> images_of(const SampleOptions& options, const Store
     throw std::invalid_argument("--class is required: the model has " + std::to_string(config.num_classes) +
                                 " classes; \"all\" draws every one");
   }
-  const auto labels = stored_class ? std::vector{stored->image.label} : pipeline::find_classes(config, options.classes);
+  const auto labels =
+      stored_class ? std::vector{stored->image.label} : pipeline::find_classes(config, options.classes);
   require_range("--count", options.count, 1, kMaxImages / static_cast<int64_t>(labels.size()));
   const uint64_t seed = first_seed_of(options, stored);
   const uint64_t last = seed + static_cast<uint64_t>(options.count - 1);

@@ -7,7 +7,6 @@
 #include "app/cli/progress.h"
 #include "app/cli/usage.h"
 #include "app/program/device.h"
-#include "io/atomic_file.h"
 #include "io/error.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
@@ -27,6 +26,12 @@ train::Recipe recipe_of(const Options& options) {
   auto recipe = train::recipe(options.preset);
   train::Recipe::for_each_field(recipe, [&](const char* name, auto& value, const char*) {
     const auto* option = options.fields.at(name);
+    // The library would wrap it around.
+    if (std::is_unsigned_v<std::decay_t<decltype(value)>> &&
+        !std::is_same_v<std::decay_t<decltype(value)>, bool> && option->count() > 0 &&
+        option->results().front().starts_with("-"))
+      throw std::invalid_argument(option->get_name() + ": expected 0 or more, got " +
+                                  option->results().front());
     if (option->count() > 0) value = option->as<std::decay_t<decltype(value)>>();
   });
   recipe.validate();
@@ -39,15 +44,16 @@ void train_model(Options options) {
   if (!(options.run.checkpoint_seconds >= 0))
     throw std::invalid_argument("--checkpoint-seconds: expected 0 or more");
   require_range("--images-per-sheet", options.run.images_per_sheet, 0, INT64_MAX);
-  const auto checkpoint = options.run.directory / "checkpoint.safetensors";
+  if (options.run.directory.empty()) throw std::invalid_argument("--out: expected a folder, got nothing");
   if (const auto& start = options.run.start_from; !start.empty() && !std::filesystem::exists(start))
     throw io::InputError(start.string() + ": No such file, expected the model to start from");
-  create_folder(options.run.directory);
-  require_writable("--out", checkpoint, ".safetensors");
 
   Progress progress(options.quiet);
+  options.run.say = [&](const std::string& line) { progress.warn("warning: " + line); };
   progress.say("recipe " + options.preset + ": " + train::to_json(recipe).dump());
+  const auto checkpoint = options.run.directory / "checkpoint.safetensors";
   if (std::filesystem::exists(checkpoint)) progress.say("resuming from " + checkpoint.string());
+  take_time_to_stop();
   int64_t steps = 0;
   const bool finished = train::train(recipe, options.run, [&](const train::Progress& p) {
     char text[128];

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <regex>
 
 #include "../io/scratch.h"
@@ -69,7 +71,10 @@ const UsageCase kUsageCases[] = {
     {"class_index_out_of_range", {"sample", "--class", "10"}, 2, "expected an index in 0 .. 9"},
     {"unknown_solver", {"sample", "--solver", "hein"}, 2, "did you mean \"heun\""},
     {"unknown_dtype", {"sample", "--dtype", "fp23"}, 2, "did you mean \"fp32\""},
-    {"unknown_products", {"sample", "--products", "mkl"}, 2, "--products: .*\"mkl\": expected onednn or at_linear"},
+    {"unknown_products",
+     {"sample", "--products", "mkl"},
+     2,
+     "--products: .*\"mkl\": expected onednn or at_linear"},
     {"guidance_not_a_number", {"sample", "--guidance", "nan"}, 2, "guidance"},
     {"guidance_interval_reversed", {"sample", "--guidance-interval", "0.9", "0.1"}, 2, "interval|t_low"},
     {"shift_zero", {"sample", "--shift", "0"}, 2, "shift"},
@@ -118,6 +123,26 @@ const UsageCase kUsageCases[] = {
     {"out_is_a_device", {"sample", "--out", "/dev/full"}, 5, "/dev/full"},
     {"sheet_folder_missing", {"dataset", "--sheet", "none/sheet.png"}, 5, "none/sheet.png"},
     {"export_to_a_device", {"dataset", "--export", "/dev/null"}, 5, "/dev/null"},
+    {"empty_model", {"sample", "--model", ""}, 2, "--model: .*expected a value, got \"\""},
+    {"empty_file", {"info", ""}, 2, "expected a value, got \"\""},
+    {"empty_from", {"sample", "--from", ""}, 2, "--from: .*expected a value"},
+    {"empty_seed", {"sample", "--seed", ""}, 2, "--seed: .*expected a value"},
+    {"empty_run", {"train", "--preset", "tiny", "--out", ""}, 2, "--out: .*expected a value"},
+    {"negative_training_seed",
+     {"train", "--preset", "tiny", "--out", "run", "--seed", "-1"},
+     2,
+     "--seed: expected 0 or more, got -1"},
+    {"class_beside_all", {"sample", "--class", "all,nosuch"}, 2, "unknown class \"nosuch\""},
+    {"heads_of_the_embedded_model", {"info", "--heads", "5"}, 2, "num_heads 5 must divide"},
+    {"weights_of_the_embedded_model", {"sample", "--weights", "ema"}, 2, "there is no \"ema\" to choose"},
+    {"channels_beyond_an_int",
+     {"sample", "--guidance-channels", "4294967297"},
+     2,
+     "--guidance-channels: expected .*got 4294967297"},
+    {"start_from_no_model",
+     {"train", "--preset", "tiny", "--out", "run", "--start-from", SWITCHYARD_PROGRAM},
+     3,
+     ""},
     {"run_in_a_device", {"train", "--preset", "tiny", "--out", "/dev/null/run"}, 5, "/dev/null/run"},
 };
 
@@ -197,7 +222,8 @@ TEST_F(Cli, InterruptedTrainingGoesOnFromItsCheckpoint) {
   EXPECT_EQ(second.code, 130);
   EXPECT_TRUE(io::contains(second.err, "resuming from run/checkpoint.safetensors"));
   EXPECT_EQ(written(),
-            (std::vector<std::string>{"run/checkpoint.safetensors", "run/log.csv", "run/model.safetensors"}));
+            (std::vector<std::string>{"run/checkpoint-before.safetensors", "run/checkpoint.safetensors",
+                                      "run/log.csv", "run/model.safetensors"}));
 }
 
 TEST_F(Cli, CheckpointOfAnotherRecipeIsRefused) {
@@ -321,7 +347,8 @@ TEST_F(Cli, CountsOfTimestepsAreTheNumberOfSteps) {
 
 TEST_F(Cli, EveryFaceOfTheEmbeddedModelHasItsOwnSettings) {
   const auto outcome = start({"sample", "--class", "cube", "--steps", "1", "--no-images", "--grid", "g.png"});
-  EXPECT_TRUE(io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3, guidance 1.5"))
+  EXPECT_TRUE(
+      io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3, guidance 1.5"))
       << outcome.err;
   const auto info = nlohmann::json::parse(start({"info", "--json"}).out);
   EXPECT_EQ(info["settings_of"], "model");
@@ -376,8 +403,8 @@ TEST_F(Cli, ConvertRefusesSettingsThatMeanNothing) {
 }
 
 TEST_F(Cli, AnOptionThatChangesNothingIsNamed) {
-  const auto outcome = start(
-      {"sample", "--model", TinyRun::model(), "--class", "cube", "--solver", "euler", "--steps", "2", "--eta", "0.5", "--quiet"});
+  const auto outcome = start({"sample", "--model", TinyRun::model(), "--class", "cube", "--solver", "euler",
+                              "--steps", "2", "--eta", "0.5", "--quiet"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.err, "warning: --eta changes nothing: it is for ddim, the solver is euler\n");
 }
@@ -420,6 +447,37 @@ TEST_F(Cli, FullTargetLeavesNoPartialFile) {
   EXPECT_EQ(outcome.code, 5) << outcome.err;
   EXPECT_TRUE(io::contains(outcome.err, "cube-0000.png: cannot be written"));
   EXPECT_EQ(written(), std::vector<std::string>{});
+}
+
+TEST_F(Cli, AReaderWhoHasGoneIsAFailureWithoutWords) {
+  const auto said = file("said").string();
+  const auto command = "bash -c '" SWITCHYARD_PROGRAM " info 2>" + said + " | true; exit ${PIPESTATUS[0]}'";
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 5);
+  EXPECT_EQ(text_of(said), "");
+}
+
+// The whole sheet is one picture, which is packed for seconds without a look at anything.
+TEST_F(Cli, AStopEndsWhatLooksAtNothingAndLeavesNothing) {
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    std::optional<Clock::time_point> begun, sent;  // the work; the signal
+    const auto untouched = fs::last_write_time(work());
+    const auto is_packing = [&] {
+      if (!begun && fs::last_write_time(work()) != untouched)
+        begun = Clock::now();  // it has tried whether it can write
+      if (!begun || Clock::now() - *begun < std::chrono::milliseconds(800)) return false;
+      sent = Clock::now();
+      return true;
+    };
+    const auto outcome =
+        run({"dataset", "--sheet", "sheet.png", "--per-class", "400", "--size", "38", "--zoom", "2"},
+            {.folder = work(), .interrupt_when = is_packing, .interrupt_signal = signal});
+    ASSERT_TRUE(sent);
+    EXPECT_EQ(outcome.code, 130) << signal << outcome.err;
+    EXPECT_LT(Seconds(Clock::now() - *sent).count(), 4) << "a second, on a machine that is busy";
+    EXPECT_EQ(written(), std::vector<std::string>{});
+  }
 }
 
 TEST_F(Cli, FullStandardOutputIsAFailure) {
