@@ -5,7 +5,7 @@ SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench bench-evaluate train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench bench-evaluate train format attack-kills
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -63,6 +63,10 @@ fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (def
 	@cmake --preset fuzz >/dev/null
 	@cmake --build build-fuzz --target fuzz
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
+
+attack-kills: configure ## kill sample, train and convert at random moments and look at what is left (SEED=N)
+	@cmake --build build --target switchyard
+	@tests/attack/kills.py $(SWITCHYARD) --seed $(or $(SEED),1)
 
 parity: build setup-evaluate ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \
