@@ -123,7 +123,8 @@ class Fields {
 bool is_required(int64_t version, const Field& field) {
   constexpr std::array<std::string_view, 6> kFirst = {"solver",         "steps",          "shift",
                                                       "guidance.scale", "guidance.t_low", "guidance.t_high"};
-  if (std::string_view(field.name) == "quantization") return false;  // younger than version 3
+  const std::string_view name = field.name;
+  if (name == "quantization" || name.starts_with("diffusion.")) return false;  // younger than version 2
   return version == 1   ? std::ranges::find(kFirst, field.name) != kFirst.end()
          : version == 2 ? true
                         : field.idle == nullptr;
