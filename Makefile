@@ -4,8 +4,9 @@ SWITCHYARD := build/app/cli/switchyard
 SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
+CASES ?= 1500
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench bench-evaluate train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz attack parity bench bench-evaluate train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -63,6 +64,10 @@ fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (def
 	@cmake --preset fuzz >/dev/null
 	@cmake --build build-fuzz --target fuzz
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
+
+attack: configure setup-evaluate ## send the program 1,500 hostile files and senseless values (CASES=N); a table of what it did
+	@cmake --build build --target switchyard
+	@SWITCHYARD_NETWORKS=$(abspath .networks) python3 tests/attack/attack.py $(SWITCHYARD) --cases $(CASES) --keep out/attack
 
 parity: build setup-evaluate ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \
