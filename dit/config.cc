@@ -8,6 +8,7 @@
 
 #include "dit/parts.h"
 #include "dit/token_router.h"
+#include "io/text.h"
 
 namespace switchyard::dit {
 namespace {
@@ -163,7 +164,7 @@ ModelConfig config_from_json(const nlohmann::json& json) {
   if (json.size() != fields) {
     const auto known = to_json(ModelConfig{});
     for (const auto& [key, value] : json.items())
-      require(known.contains(key), "unknown field \"" + key + "\"");
+      require(known.contains(key), "unknown field " + io::quote(key));
   }
   config.validate();
   return config;

@@ -11,6 +11,7 @@
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/sha256.h"
+#include "io/text.h"
 #include "pipeline/settings_text.h"
 #include "sampler/noise.h"
 
@@ -99,7 +100,7 @@ class Fields {
   // After the last one.
   void require_nothing_else() const {
     for (const auto& [name, value] : json_.items())
-      if (!read_.contains(name)) fail(c10::str("unknown field \"", full(name.c_str()), "\""));
+      if (!read_.contains(name)) fail("unknown field " + io::quote(full(name.c_str())));
   }
 
   [[noreturn]] void wrong(const char* name, const std::string& expected) const {

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "io/text.h"
+
 namespace switchyard::pipeline {
 namespace {
 
@@ -111,7 +113,7 @@ void read_settings(const nlohmann::ordered_json& json, Settings& settings, const
     if (known.contains(place)) continue;
     auto name = place.substr(1);
     std::ranges::replace(name, '/', '.');
-    throw std::invalid_argument("unknown field \"" + path + name + "\"");
+    throw std::invalid_argument("unknown field " + io::quote(path + name));
   }
 }
 

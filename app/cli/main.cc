@@ -13,6 +13,7 @@
 #include "app/cli/interrupt.h"
 #include "app/cli/usage.h"
 #include "io/error.h"
+#include "io/text.h"
 #include "pipeline/out_of_memory.h"
 
 namespace switchyard::app {
@@ -29,7 +30,7 @@ enum ExitCode {
 };
 
 ExitCode fail(ExitCode code, std::string_view message) {
-  std::cerr << "switchyard: " << message << std::endl;
+  std::cerr << "switchyard: " << io::printable(message) << std::endl;
   return code;
 }
 
@@ -60,7 +61,7 @@ ExitCode run(int argc, char** argv) {
     program.exit(request);  // --help, --version
     return kDone;
   } catch (const CLI::ParseError& error) {
-    std::cerr << explain(error, program) << std::endl;
+    std::cerr << io::printable(explain(error, program)) << std::endl;
     return kUsage;
   }
 }

@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "io/error.h"
+#include "io/text.h"
 
 namespace switchyard::app {
 namespace {
@@ -39,8 +40,8 @@ Progress::~Progress() { erase(); }
 
 void Progress::show(double done, const std::string& text, double seconds_left) {
   if (quiet_ || Clock::now() < next_) return;
-  const std::string line = formatted("%3.0f %%  ", 100 * std::clamp(done, 0.0, 1.0)) + text + "  " +
-                           duration_text(seconds_left) + " left";
+  const std::string line = formatted("%3.0f %%  ", 100 * std::clamp(done, 0.0, 1.0)) +
+                           io::printable(text, true) + "  " + duration_text(seconds_left) + " left";
   if (terminal_) {
     // A line that wraps could not be rewritten.
     std::cerr << "\r\x1b[K" << line.substr(0, static_cast<size_t>(std::max(1, terminal_width() - 1)))
@@ -59,12 +60,15 @@ void Progress::say(const std::string& line) {
 
 void Progress::warn(const std::string& line) {
   erase();
-  std::cerr << line << std::endl;
+  std::cerr << io::printable(line) << std::endl;
 }
 
 void Progress::result(const std::string& line) {
   erase();
-  if (!(std::cout << line << std::endl)) throw io::OutputError("cannot write to standard output");
+  // Names of files go to other programs as they are.
+  const bool seen = ::isatty(STDOUT_FILENO) == 1;
+  if (!(std::cout << (seen ? io::printable(line) : line) << std::endl))
+    throw io::OutputError("cannot write to standard output");
 }
 
 void Progress::erase() {

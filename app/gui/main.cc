@@ -9,6 +9,7 @@
 #include "app/gui/pictures.h"
 #include "app/program/device.h"
 #include "io/error.h"
+#include "io/text.h"
 #include "pipeline/classes.h"
 
 namespace {
@@ -87,7 +88,7 @@ gui::Screen screen_of(const std::string& size, double scale) {
 }
 
 int end_with(int code, const std::string& message) {
-  std::fprintf(stderr, "switchyard-gui: %s\n", message.c_str());
+  std::fprintf(stderr, "switchyard-gui: %s\n", io::printable(message).c_str());
   return code;
 }
 

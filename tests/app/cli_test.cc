@@ -10,6 +10,7 @@
 #include "../io/scratch.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "kernels/linear/linear.h"
 #include "program.h"
 #include "tiny_run.h"
@@ -69,7 +70,10 @@ const UsageCase kUsageCases[] = {
     {"class_index_out_of_range", {"sample", "--class", "10"}, 2, "expected an index in 0 .. 9"},
     {"unknown_solver", {"sample", "--solver", "hein"}, 2, "did you mean \"heun\""},
     {"unknown_dtype", {"sample", "--dtype", "fp23"}, 2, "did you mean \"fp32\""},
-    {"unknown_products", {"sample", "--products", "mkl"}, 2, "--products: .*\"mkl\": expected onednn or at_linear"},
+    {"unknown_products",
+     {"sample", "--products", "mkl"},
+     2,
+     "--products: .*\"mkl\": expected onednn or at_linear"},
     {"guidance_not_a_number", {"sample", "--guidance", "nan"}, 2, "guidance"},
     {"guidance_interval_reversed", {"sample", "--guidance-interval", "0.9", "0.1"}, 2, "interval|t_low"},
     {"shift_zero", {"sample", "--shift", "0"}, 2, "shift"},
@@ -274,6 +278,29 @@ TEST_F(Cli, AModelsNameIsKeptWhateverIsInIt) {
   EXPECT_EQ(nlohmann::json::parse(text.at(1).second)["model"]["name"], name);
 }
 
+// A file's words can neither steer the terminal nor pass for lines of ours.
+TEST_F(Cli, WhatAFileSaysIsShownAsText) {
+  auto stored = io::read_safetensors(TinyRun::model());
+  stored.metadata["note\nconfiguration\n  num_experts"] = "\x1b]0;title\x07\x1b[31m \xc2\x9b \xe2\x80\xae\n1";
+  io::write_safetensors(work() / "words.safetensors", stored.tensors, stored.metadata);
+  const auto shown = start({"info", "words.safetensors"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  for (const char* byte : {"\x1b", "\x07", "\xc2\x9b", "\xe2\x80\xae"})
+    EXPECT_FALSE(io::contains(shown.out, byte));
+  EXPECT_TRUE(io::contains(shown.out, "note\\u000aconfiguration\\u000a  num_experts")) << shown.out;
+
+  auto& own = stored.metadata["switchyard"];
+  own.insert(own.find("\"depth\""), "\"de\\u001bpth\":1,");
+  io::write_safetensors(work() / "field.safetensors", stored.tensors, stored.metadata);
+  const auto refused = start({"info", "field.safetensors"});
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_TRUE(io::contains(refused.err, "de\\u001bpth")) << refused.err;
+
+  const auto option = start({"sample", "--steps", "\x1b[31m"});
+  EXPECT_EQ(option.code, 2);
+  EXPECT_FALSE(io::contains(option.err, "\x1b")) << option.err;
+}
+
 TEST_F(Cli, ImageOfAnotherModelIsDrawnWithAWarning) {
   ASSERT_EQ(start({"sample", "--model", TinyRun::model(), "--class", "cube", "--steps", "2"}).code, 0);
   const auto outcome = start({"sample", "--from", "cube-0000.png", "--out", "again"});
@@ -321,7 +348,8 @@ TEST_F(Cli, CountsOfTimestepsAreTheNumberOfSteps) {
 
 TEST_F(Cli, EveryFaceOfTheEmbeddedModelHasItsOwnSettings) {
   const auto outcome = start({"sample", "--class", "cube", "--steps", "1", "--no-images", "--grid", "g.png"});
-  EXPECT_TRUE(io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3, guidance 1.5"))
+  EXPECT_TRUE(
+      io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3, guidance 1.5"))
       << outcome.err;
   const auto info = nlohmann::json::parse(start({"info", "--json"}).out);
   EXPECT_EQ(info["settings_of"], "model");
@@ -376,8 +404,8 @@ TEST_F(Cli, ConvertRefusesSettingsThatMeanNothing) {
 }
 
 TEST_F(Cli, AnOptionThatChangesNothingIsNamed) {
-  const auto outcome = start(
-      {"sample", "--model", TinyRun::model(), "--class", "cube", "--solver", "euler", "--steps", "2", "--eta", "0.5", "--quiet"});
+  const auto outcome = start({"sample", "--model", TinyRun::model(), "--class", "cube", "--solver", "euler",
+                              "--steps", "2", "--eta", "0.5", "--quiet"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.err, "warning: --eta changes nothing: it is for ddim, the solver is euler\n");
 }
