@@ -13,6 +13,7 @@
 #include "app/cli/interrupt.h"
 #include "app/cli/usage.h"
 #include "io/error.h"
+#include "io/mapped_file.h"
 #include "io/text.h"
 #include "pipeline/out_of_memory.h"
 
@@ -81,6 +82,8 @@ ExitCode guarded_run(int argc, char** argv) try {
 } catch (const std::invalid_argument& error) {
   return fail(kUsage, error.what());
 } catch (const std::exception& error) {
+  if (dynamic_cast<const io::OutOfMemory*>(&error) != nullptr)
+    return fail(kOutOfMemory, std::string("out of memory: ") + error.what());
   if (pipeline::is_out_of_memory(error)) return fail(kOutOfMemory, "out of memory; smaller batches take less");
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
   return fail(kUnexpected, of_torch != nullptr ? of_torch->what_without_backtrace() : error.what());
@@ -92,6 +95,7 @@ ExitCode guarded_run(int argc, char** argv) try {
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ,
               SIG_IGN);  // a file that grows beyond a limit is a failed write, not the end of the program
+  switchyard::io::end_when_a_mapped_file_shrinks("switchyard");
   switchyard::app::watch_interrupts();
   return switchyard::app::guarded_run(argc, argv);
 }

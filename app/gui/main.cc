@@ -9,6 +9,7 @@
 #include "app/gui/pictures.h"
 #include "app/program/device.h"
 #include "io/error.h"
+#include "io/mapped_file.h"
 #include "io/text.h"
 #include "pipeline/classes.h"
 
@@ -157,6 +158,7 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  io::end_when_a_mapped_file_shrinks("switchyard-gui");
   CLI::App program("Watch the experts of a diffusion transformer draw, and act on them.", "switchyard-gui");
   Options options;
   add_drawing(program, options);
