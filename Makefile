@@ -5,8 +5,9 @@ SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
 CASES ?= 1500
+SEED ?= 1
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz attack parity bench bench-evaluate train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan monkey-asan monkey-tsan fuzz attack parity bench bench-evaluate train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -58,6 +59,16 @@ test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator:
 	@cmake --preset tsan >/dev/null
 	@cmake --build build-tsan --target test_emulator
 	@ctest --test-dir build-tsan --output-on-failure -R '^emulator$$'
+
+monkey-asan: setup-gui ## random events in the desktop app under ASan, UBSan and LeakSanitizer (EVENTS=10000 SEED=1)
+	@cmake --preset app-asan >/dev/null
+	@cmake --build build-app-asan --target monkey
+	@tests/gui/monkey.sh build-app-asan/tests/gui/monkey $(or $(EVENTS),10000) $(SEED)
+
+monkey-tsan: setup-gui ## the same under ThreadSanitizer (EVENTS=2000 SEED=1)
+	@cmake --preset app-tsan >/dev/null
+	@cmake --build build-app-tsan --target monkey
+	@tests/gui/monkey.sh build-app-tsan/tests/gui/monkey $(or $(EVENTS),2000) $(SEED)
 
 fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (default: 20); what share of them was reached
 	@tools/setup.sh fuzz
