@@ -4,8 +4,10 @@ SWITCHYARD := build/app/cli/switchyard
 SWITCHYARD_GUI := build/app/gui/switchyard-gui
 FIXTURES ?= tests/fixtures
 FUZZ_SECONDS ?= 20
+CASES ?= 1500
+SEED ?= 1
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan fuzz parity bench bench-evaluate train format attack-kills
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan monkey-asan monkey-tsan fuzz attack attack-kills parity bench bench-evaluate train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -58,15 +60,29 @@ test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator:
 	@cmake --build build-tsan --target test_emulator
 	@ctest --test-dir build-tsan --output-on-failure -R '^emulator$$'
 
+monkey-asan: setup-gui ## random events in the desktop app under ASan, UBSan and LeakSanitizer (EVENTS=10000 SEED=1)
+	@cmake --preset app-asan >/dev/null
+	@cmake --build build-app-asan --target monkey
+	@tests/gui/monkey.sh build-app-asan/tests/gui/monkey $(or $(EVENTS),10000) $(SEED)
+
+monkey-tsan: setup-gui ## the same under ThreadSanitizer (EVENTS=2000 SEED=1)
+	@cmake --preset app-tsan >/dev/null
+	@cmake --build build-app-tsan --target monkey
+	@tests/gui/monkey.sh build-app-tsan/tests/gui/monkey $(or $(EVENTS),2000) $(SEED)
+
 fuzz:            ## fuzz the readers of foreign files for FUZZ_SECONDS each (default: 20); what share of them was reached
 	@tools/setup.sh fuzz
 	@cmake --preset fuzz >/dev/null
 	@cmake --build build-fuzz --target fuzz
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
+attack: configure setup-evaluate ## send the program 1,500 hostile files and senseless values (CASES=N); a table of what it did
+	@cmake --build build --target switchyard
+	@SWITCHYARD_NETWORKS=$(abspath .networks) python3 tests/attack/attack.py $(SWITCHYARD) --cases $(CASES) --keep out/attack
+
 attack-kills: configure ## kill sample, train and convert at random moments and look at what is left (SEED=N)
 	@cmake --build build --target switchyard
-	@tests/attack/kills.py $(SWITCHYARD) --seed $(or $(SEED),1)
+	@tests/attack/kills.py $(SWITCHYARD) --seed $(SEED)
 
 parity: build setup-evaluate ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \

@@ -42,7 +42,7 @@ target_precompile_headers(switchyard_pch PRIVATE <ATen/ATen.h> <torch/csrc/autog
 # with, libtorch and OpenMP, has barriers that ThreadSanitizer does not see, so that it would find races in every loop.
 if(SWITCHYARD_APP_SANITIZER)
   set(SWITCHYARD_SANITIZED_LAYERS pipeline studio gui CACHE STRING "Which SWITCHYARD_APP_SANITIZER is for")
-  set(sanitizer -fsanitize=${SWITCHYARD_APP_SANITIZER} -fno-omit-frame-pointer -g1)
+  set(sanitizer -fsanitize=${SWITCHYARD_APP_SANITIZER} -fno-omit-frame-pointer -g1 -O1)
   add_library(switchyard_sanitized_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cc)
   target_link_libraries(switchyard_sanitized_pch PUBLIC torch PRIVATE switchyard_options)
   target_compile_options(switchyard_sanitized_pch PRIVATE ${sanitizer} -Wno-error)

@@ -8,6 +8,7 @@
 
 #include "dit/parts.h"
 #include "dit/token_router.h"
+#include "io/text.h"
 
 namespace switchyard::dit {
 namespace {
@@ -42,13 +43,17 @@ const Kind& known_part(const char* field, std::span<const Kind> kinds, const std
 }
 
 void validate_objective(const ModelConfig& c) {
-  require_one_of("schedule", c.schedule, {"rectified_flow", "linear", "scaled_linear", "cosine"});
-  const bool flow = c.schedule == "rectified_flow";
+  require_one_of("schedule", c.schedule, {"rectified_flow", "gvp", "linear", "scaled_linear", "cosine"});
+  const bool flow = c.schedule == "rectified_flow", circle = c.schedule == "gvp";
   require_one_of("prediction", c.prediction, {"velocity", "clean_image", "noise", "noise_and_variance", "v"});
   if (flow) {
     require(one_of(c.prediction, {"velocity", "clean_image"}),
             "prediction must be " + quoted({"velocity", "clean_image"}) +
                 " with schedule \"rectified_flow\", got \"" + c.prediction + "\"");
+  } else if (circle) {
+    require(one_of(c.prediction, {"v", "clean_image"}), "prediction must be " + quoted({"v", "clean_image"}) +
+                                                            " with schedule \"gvp\", got \"" + c.prediction +
+                                                            "\"");
   } else {
     require(c.prediction != "velocity", "prediction must not be \"velocity\" with schedule \"" + c.schedule +
                                             "\" (\"v\" is the velocity of such schedules)");
@@ -57,9 +62,12 @@ void validate_objective(const ModelConfig& c) {
           "prediction \"noise_and_variance\" needs learn_sigma");
   require(c.time_scale > 0 && c.time_scale <= 1e6,
           "time_scale must be in (0, 1e6], got " + std::to_string(c.time_scale));
+  require(!c.toward_image || flow || circle, "toward_image is for the schedules " +
+                                                 quoted({"rectified_flow", "gvp"}) + ", got \"" + c.schedule +
+                                                 "\"");
   if (!c.integer_timesteps()) return;
-  require(!flow, "schedule must not be \"rectified_flow\" with block_router \"" + c.block_router +
-                     "\", which knows integer timesteps only");
+  require(!flow && !circle, "schedule must not be \"" + c.schedule + "\" with block_router \"" +
+                                c.block_router + "\", which knows integer timesteps only");
   require(c.time_scale == 1, "time_scale must be 1 with block_router \"" + c.block_router + "\", got " +
                                  std::to_string(c.time_scale));
 }
@@ -79,6 +87,11 @@ bool ModelConfig::routes_timesteps() const {
 bool ModelConfig::integer_timesteps() const {
   const auto* part = find_part(block_routers(), block_router);
   return part != nullptr && part->integer_timesteps;
+}
+
+std::string ModelConfig::objective() const {
+  if (!toward_image) return schedule + ":" + prediction;
+  return (schedule == "gvp" ? "sit_gvp:" : "sit:") + prediction;
 }
 
 std::string family_name(std::string_view block_router, std::string_view feed_forward) {
@@ -158,7 +171,7 @@ ModelConfig config_from_json(const nlohmann::json& json) {
   if (json.size() != fields) {
     const auto known = to_json(ModelConfig{});
     for (const auto& [key, value] : json.items())
-      require(known.contains(key), "unknown field \"" + key + "\"");
+      require(known.contains(key), "unknown field " + io::quote(key));
   }
   config.validate();
   return config;

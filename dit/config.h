@@ -59,12 +59,19 @@ struct ModelConfig {
   // Objective
   std::string schedule = "rectified_flow";
   std::string prediction = "velocity";
-  double time_scale = 1.0;  // the timestep embedding sees time_scale * t; t in [0, 1] for rectified flow
+  double time_scale =
+      1.0;  // the timestep embedding sees time_scale * t; t in [0, 1] for rectified flow and gvp
+  // SiT's convention: the network is told 1 - t and answers dx/d(1 - t). forward() still takes t and answers with
+  // `prediction`: velocity of the rectified flow, v (2 / pi times as long) of gvp.
+  bool toward_image = false;
 
   int64_t tokens() const { return (input_size / patch_size) * (input_size / patch_size); }
   int64_t out_channels() const { return learn_sigma ? 2 * in_channels : in_channels; }
   int64_t head_size() const { return hidden_size / num_heads; }
   int64_t null_class() const { return num_classes; }
+
+  /// "linear:noise", "sit:velocity": schedule and prediction as --objective takes them.
+  std::string objective() const;
 
   /// What the parts that the configuration names can do; false for unknown ones.
   bool routes_tokens() const;
@@ -124,6 +131,7 @@ struct ModelConfig {
     visit("token_router", c.token_router, "who picks the routed experts");
     visit("block_experts", c.block_experts, "routed experts of each block, where they differ");
     visit("block_expert_hidden", c.block_expert_hidden, "hidden width of each block's experts, where they differ");
+    visit("toward_image", c.toward_image, "SiT: time and velocity run from the noise to the image");
   }
 };
 

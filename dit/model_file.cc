@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "dit/checkpoint.h"
+#include "dit/stored_weights.h"
 #include "io/error.h"
 #include "io/json.h"
 #include "io/own_bytes.h"
@@ -27,7 +28,8 @@ void apply(const CheckpointHints& hints, ModelFile& file) {
   set("experts_per_token", file.config.experts_per_token, hints.experts_per_token);
   set("experts_per_timestep", file.config.experts_per_timestep, hints.experts_per_timestep);
   set("schedule", file.config.schedule, hints.schedule);
-  if (file.config.schedule != "rectified_flow")
+  set("toward_image", file.config.toward_image, hints.toward_image);
+  if (file.origin.contains("schedule") && file.config.schedule != "rectified_flow")
     file.config.time_scale = 1;  // timesteps reach the embedding as they are
   set("prediction", file.config.prediction, hints.prediction);
 }
@@ -54,7 +56,8 @@ void read_own_metadata(const std::string& text, const OpenOptions& options, Mode
   try {
     file.config = config_from_json(json["config"]);
     apply(options.hints, file);
-    if (file.origin.contains("schedule") || file.origin.contains("prediction"))
+    if (file.origin.contains("schedule") || file.origin.contains("prediction") ||
+        file.origin.contains("toward_image"))
       file.settings = nullptr;  // they were for the stated objective
     file.config.validate();
   } catch (const std::invalid_argument& error) {
@@ -63,10 +66,15 @@ void read_own_metadata(const std::string& text, const OpenOptions& options, Mode
 }
 
 void infer(const nlohmann::json& arguments, const OpenOptions& options, ModelFile& file) {
-  file.tensors = without_module_prefix(file.tensors);
   auto inferred = infer_config(file.tensors, arguments, options.hints, file.source);
   file.config = std::move(inferred.config);
   file.origin = std::move(inferred.origin);
+}
+
+void take(StoredWeights stored, ModelFile& file) {
+  file.weights = std::move(stored.name);
+  file.tensors = std::move(stored.tensors);
+  for (const auto& [companion, what] : stored.companions) file.metadata[companion] = "left out: " + what;
 }
 
 void require_no_choice(const OpenOptions& options, const ModelFile& file) {
@@ -80,52 +88,18 @@ ModelFile from_safetensors(io::TensorFile stored, const std::string& source, con
   file.source = source;
   file.tensors = std::move(stored.tensors);
   file.training = file.metadata = nlohmann::json::object();
-  require_no_choice(options, file);
   for (const auto& [key, text] : stored.metadata) {
     if (key != kMetadataKey) file.metadata[key] = text;
   }
   if (const auto own = stored.metadata.find(kMetadataKey); own != stored.metadata.end()) {
+    require_no_choice(options, file);
     read_own_metadata(own->second, options, file);
   } else {
     file.format = "safetensors";
+    take(stored_weights(file.tensors, options.weights, source), file);
     infer(nullptr, options, file);
   }
   return file;
-}
-
-bool holds_tensors(const io::TorchValue& value) {
-  if (!value.has_items()) return false;
-  for (const auto& item : value.items()) {
-    if (item.value.kind == io::TorchValue::Kind::tensor) return true;
-  }
-  return false;
-}
-
-// The state dict to use: the one asked for, the averaged one, the plain one, or the file itself.
-const io::TorchValue& choose_weights(const io::TorchValue& tree, const OpenOptions& options,
-                                     ModelFile& file) {
-  constexpr const char* kKnown[] = {"ema", "model", "state_dict"};
-  std::string present;
-  for (const char* key : kKnown) {
-    const auto* state = tree.find(key);
-    if (state == nullptr || !holds_tensors(*state)) continue;
-    present += (present.empty() ? "" : ", ") + std::string(key);
-    if (!options.weights || *options.weights == key) {
-      file.weights = key;
-      return *state;
-    }
-  }
-  if (!present.empty()) {
-    throw io::InputError(file.source + ": no weights \"" + *options.weights +
-                         "\" in this file, it holds: " + present);
-  }
-  if (!holds_tensors(tree)) {
-    throw io::InputError(
-        file.source +
-        ": expected a state dict, or a training checkpoint with \"ema\" or \"model\", found no tensors");
-  }
-  require_no_choice(options, file);
-  return tree;
 }
 
 ModelFile from_torch(const io::TorchValue& tree, const std::string& source, const OpenOptions& options) {
@@ -133,10 +107,7 @@ ModelFile from_torch(const io::TorchValue& tree, const std::string& source, cons
   file.source = source;
   file.format = "PyTorch";
   file.training = file.metadata = nlohmann::json::object();
-  for (const auto& [key, value] : choose_weights(tree, options, file).items()) {
-    if (key.kind == io::TorchValue::Kind::string && value.kind == io::TorchValue::Kind::tensor)
-      file.tensors[key.string()] = value.tensor();
-  }
+  take(stored_weights(tree, options.weights, source), file);
   const auto* args = tree.find("args");
   if (args != nullptr) file.training["args"] = io::to_json(*args);
   infer(args != nullptr ? file.training["args"] : nlohmann::json(), options, file);

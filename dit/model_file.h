@@ -26,21 +26,21 @@ inline constexpr const char* kMetadataKey = "switchyard";
 
 struct OpenOptions {
   std::optional<std::string> weights =
-      {};                      // "ema" or "model", where a file holds both; default: ema if it is there
+      {};                      // "ema" or "model", where a file holds several: see stored_weights.h
   CheckpointHints hints = {};  // go before what the file says or does not say
 };
 
 struct ModelFile {
   std::string source;   // the path, for messages
   std::string format;   // "Switchyard", "safetensors" or "PyTorch"
-  std::string weights;  // which of a training checkpoint's dicts; empty where there is no choice
+  std::string weights;  // which of a training checkpoint's: StoredWeights::name
   ModelConfig config;
   std::map<std::string, Origin> origin;       // where each inferred field comes from; empty for our own files
   std::map<std::string, at::Tensor> tensors;  // CPU, as stored
   nlohmann::json
       training;  // how it was trained, {} if the file does not say; of a .pt, {"args": its arguments}
   nlohmann::json settings;  // how it is best drawn from, an object; null if the file does not say
-  nlohmann::json metadata;  // what else a safetensors file says of itself: {"key": "text"}
+  nlohmann::json metadata;  // what else a safetensors file says of itself, and what was left out: {"key": "text"}
 };
 
 /// Throws io::InputError naming the file and what is wrong with it: not a model, another version of our

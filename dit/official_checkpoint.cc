@@ -66,7 +66,7 @@ class Inference {
   const at::Tensor& need(const std::string& name, int64_t dimensions) const {
     const auto* tensor = find(name);
     if (tensor == nullptr)
-      fail("no tensor \"" + name + "\": not a checkpoint of a DiT, DTR, Switch-DiT or DiT-MoE model");
+      fail("no tensor \"" + name + "\": not a checkpoint of a DiT, SiT, DTR, Switch-DiT or DiT-MoE model");
     if (tensor->dim() != dimensions || tensor->numel() == 0) {
       std::ostringstream shape;
       shape << tensor->sizes();
@@ -208,9 +208,12 @@ class Inference {
                               : c_.routes_tokens() && c_.hidden_size >= kWidthOfXl ? "rectified_flow"
                                                                                    : "linear";
     choose("schedule", c_.schedule, hints_.schedule, stored_schedule(), usual);
-    const bool flow = c_.schedule == "rectified_flow";
-    choose("prediction", c_.prediction, hints_.prediction, stored_prediction(flow),
+    const bool flow = c_.schedule == "rectified_flow", circle = c_.schedule == "gvp";
+    choose("toward_image", c_.toward_image, hints_.toward_image,
+           stored_path() == c_.schedule ? std::optional(true) : std::nullopt, circle);
+    choose("prediction", c_.prediction, hints_.prediction, stored_prediction(flow || circle),
            std::string(flow             ? "velocity"
+                       : circle         ? "v"
                        : c_.learn_sigma ? "noise_and_variance"
                                         : "noise"));
     // The official code has no other choice of prediction than these two, so the schedule tells it.
@@ -218,7 +221,17 @@ class Inference {
       result_.origin["prediction"] = result_.origin["schedule"];
   }
 
+  // The interpolant of SiT's training script.
+  std::optional<std::string> stored_path() const {
+    const auto path = argument_text({"path_type"});
+    if (!path) return std::nullopt;
+    if (lower(*path) == "linear") return "rectified_flow";
+    if (lower(*path) == "gvp") return "gvp";
+    return std::nullopt;
+  }
+
   std::optional<std::string> stored_schedule() const {
+    if (const auto path = stored_path()) return path;
     if (const auto flow = argument_boolean({"rf", "rectified_flow"})) {
       if (*flow) return "rectified_flow";
       return named_schedule().value_or("linear");  // the official code's only other choice
@@ -299,16 +312,6 @@ std::string_view to_string(Origin origin) {
       return "guessed: the file does not say";
   }
   return "";
-}
-
-std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::string, at::Tensor>& tensors) {
-  constexpr std::string_view kPrefix = "module.";
-  std::map<std::string, at::Tensor> stripped;
-  for (const auto& [name, tensor] : tensors) {
-    if (!name.starts_with(kPrefix)) return tensors;
-    stripped[name.substr(kPrefix.size())] = tensor;
-  }
-  return stripped;
 }
 
 InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,

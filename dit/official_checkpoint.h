@@ -30,15 +30,13 @@ std::string_view to_string(Origin origin);  // "from the tensors", "assumed: pub
 struct CheckpointHints {
   std::optional<int64_t> num_heads = {}, experts_per_token = {}, experts_per_timestep = {};
   std::optional<std::string> schedule = {}, prediction = {};
+  std::optional<bool> toward_image = {};
 };
 
 struct InferredConfig {
   ModelConfig config;
   std::map<std::string, Origin> origin;  // by field; fields that are not there have no choice
 };
-
-/// The tensors without the "module." that data-parallel training puts before every name.
-std::map<std::string, at::Tensor> without_module_prefix(const std::map<std::string, at::Tensor>& tensors);
 
 /// `arguments` are the stored training arguments, null for none; keys that are not known are ignored, and so
 /// are values that contradict the tensors. What cannot be in the tensors: the number of heads (but for q/k

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <numbers>
 #include <sstream>
 #include <stdexcept>
 
@@ -35,6 +36,11 @@ std::vector<int64_t> integer_timesteps(const at::Tensor& t, const ModelConfig& c
     throw std::invalid_argument(text.str());
   }
   return values;
+}
+
+// From what a network answers that is told 1 - t to config.prediction. On gvp, dx/d(1 - t) is -pi/2 times v.
+double factor_toward_image(const ModelConfig& config) {
+  return config.prediction == "velocity" ? -1 : config.prediction == "v" ? -2 / std::numbers::pi : 1;
 }
 
 }  // namespace
@@ -74,7 +80,8 @@ DiffusionTransformer::DiffusionTransformer(ModelConfig config, at::TensorOptions
 }
 
 at::Tensor DiffusionTransformer::embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const {
-  return t_mlp_out_(kernels::silu(t_mlp_in_(timestep_embedding(t * config_.time_scale).to(dtype))));
+  const auto told = config_.toward_image ? 1 - t : t;
+  return t_mlp_out_(kernels::silu(t_mlp_in_(timestep_embedding(told * config_.time_scale).to(dtype))));
 }
 
 Condition Condition::narrow(int64_t first, int64_t count) const {
@@ -185,7 +192,8 @@ at::Tensor DiffusionTransformer::through(const Block& block, const at::Tensor& x
 at::Tensor DiffusionTransformer::output(const at::Tensor& tokens, const Condition& condition) const {
   const auto m = condition.last.chunk(2, 1);
   const auto out = final_linear_(kernels::modulated_layer_norm(tokens, m[0], m[1]));  // [N, T, p p C]
-  return unpatchify(out.to(at::kFloat), config_.patch_size, config_.out_channels());
+  const auto answer = unpatchify(out.to(at::kFloat), config_.patch_size, config_.out_channels());
+  return config_.toward_image ? answer * factor_toward_image(config_) : answer;
 }
 
 at::Tensor DiffusionTransformer::attend(const Attention& attention, const at::Tensor& x) const {

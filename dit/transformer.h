@@ -70,7 +70,7 @@ class DiffusionTransformer {
 
   /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
-  /// t lies in [0, 1] for rectified flow and in 0 .. num_timesteps - 1 otherwise, fractions included; models
+  /// t lies in [0, 1] for rectified flow and gvp (1: noise, also of models that are told 1 - t) and in 0 .. num_timesteps - 1 otherwise, fractions included; models
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
   /// y is on the model's device; t may be on the CPU whatever that is. Models with integer_timesteps() look
   /// at t on the host: they wait for a GPU when it lies there.

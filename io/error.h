@@ -1,8 +1,11 @@
-// The two failures that io reports: an input file that cannot be used, and an output file that cannot be
-// written.
+// The failures that io reports: an input file that cannot be used, an output file that cannot be written, and memory that
+// is short.
 #pragma once
 
+#include <new>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
 namespace switchyard::io {
 
@@ -16,6 +19,16 @@ class InputError : public std::runtime_error {
 class OutputError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// There is no room for what is asked for, which the message names with its size (exit code 4).
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string what) : what_(std::move(what)) {}
+  const char* what() const noexcept override { return what_.c_str(); }
+
+ private:
+  std::string what_;
 };
 
 }  // namespace switchyard::io

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "io/text.h"
+
 namespace switchyard::io {
 namespace {
 
@@ -67,7 +69,7 @@ std::size_t place_of_name(std::string_view what, std::string_view name,
                           std::span<const std::string_view> known) {
   const auto found = std::ranges::find(known, name);
   if (found != known.end()) return static_cast<std::size_t>(found - known.begin());
-  throw std::invalid_argument("unknown " + std::string(what) + " \"" + std::string(name) + "\"; " +
+  throw std::invalid_argument("unknown " + std::string(what) + " " + quote(name) + "; " +
                               near_misses(name, known));
 }
 

@@ -12,6 +12,10 @@ namespace switchyard::io {
 // terminal or carry control characters into it.
 std::string quote(std::string_view text);
 
+// What may go to a terminal, whatever it came from: control characters (C0, DEL, C1) and those that turn the direction of
+// text are escaped as in JSON, bytes that are no UTF-8 as \xff. Line breaks and tabs stay, unless it has to be one line.
+std::string printable(std::string_view text, bool one_line = false);
+
 // The number that the whole text is in decimal digits, perhaps behind a minus; nothing for other text.
 std::optional<std::int64_t> whole_number(std::string_view text);
 

@@ -140,7 +140,7 @@ class List {
         const std::vector<std::string> own = {"class", "seed", "name", "recipe"};
         std::vector<std::string_view> known(own.begin(), own.end());
         known.insert(known.end(), options_.begin(), options_.end());
-        throw std::invalid_argument("unknown column \"" + column + "\"; " +
+        throw std::invalid_argument("unknown column " + io::quote(column) + "; " +
                                     io::near_misses(column, known));
       }
     }

@@ -11,6 +11,7 @@
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/sha256.h"
+#include "io/text.h"
 #include "pipeline/settings_text.h"
 #include "sampler/noise.h"
 
@@ -99,7 +100,7 @@ class Fields {
   // After the last one.
   void require_nothing_else() const {
     for (const auto& [name, value] : json_.items())
-      if (!read_.contains(name)) fail(c10::str("unknown field \"", full(name.c_str()), "\""));
+      if (!read_.contains(name)) fail("unknown field " + io::quote(full(name.c_str())));
   }
 
   [[noreturn]] void wrong(const char* name, const std::string& expected) const {
@@ -123,7 +124,8 @@ class Fields {
 bool is_required(int64_t version, const Field& field) {
   constexpr std::array<std::string_view, 6> kFirst = {"solver",         "steps",          "shift",
                                                       "guidance.scale", "guidance.t_low", "guidance.t_high"};
-  if (std::string_view(field.name) == "quantization") return false;  // younger than version 3
+  const std::string_view name = field.name;
+  if (name == "quantization" || name.starts_with("diffusion.")) return false;  // younger than version 2
   return version == 1   ? std::ranges::find(kFirst, field.name) != kFirst.end()
          : version == 2 ? true
                         : field.idle == nullptr;

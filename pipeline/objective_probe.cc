@@ -16,13 +16,17 @@
 namespace switchyard::pipeline {
 namespace {
 
+enum class Path { diffusion, flow, sit };  // sit: a flow whose network runs towards the image
+
 struct Objective {
-  bool flow;
+  Path path;
   std::string_view prediction;
   double error = 0;  // at the worst noise level that was asked for
 };
 
-bool is_flow(const dit::ModelConfig& c) { return c.schedule == "rectified_flow"; }
+Path path_of(const dit::ModelConfig& c) {
+  return c.schedule != "rectified_flow" ? Path::diffusion : c.toward_image ? Path::sit : Path::flow;
+}
 
 // What the objective calls the image x in the noise z.
 at::Tensor target_of(std::string_view prediction, const at::Tensor& x, const at::Tensor& z, double alpha,
@@ -33,7 +37,8 @@ at::Tensor target_of(std::string_view prediction, const at::Tensor& x, const at:
 }
 
 std::string text_of(const Objective& objective) {
-  return (objective.flow ? "rectified flow with prediction \"" : "a diffusion schedule with prediction \"") +
+  constexpr std::array kPaths = {"a diffusion schedule", "rectified flow", "SiT"};
+  return std::string(kPaths.at(static_cast<size_t>(objective.path))) + " with prediction \"" +
          std::string(objective.prediction) + "\"";
 }
 
@@ -51,22 +56,28 @@ class Probe {
   }
 
   // At these places from 0 (no noise) to 1: makes errors larger where an objective of this kind fits worse there.
-  void ask(bool flow, const std::vector<double>& places, std::vector<Objective>& objectives) const {
+  void ask(Path path, const std::vector<double>& places, std::vector<Objective>& objectives) const {
     const auto& c = model_.config();
+    const bool flow = path != Path::diffusion;
     // Where the model states no diffusion schedule, the linear one stands for all.
-    const sampler::Schedule schedule(flow ? "rectified_flow" : is_flow(c) ? "linear" : c.schedule);
+    const bool states_one = path_of(c) == Path::diffusion;
+    const sampler::Schedule schedule(flow ? "rectified_flow" : states_one ? c.schedule : "linear");
     std::vector<sampler::Level> levels;
     std::vector<at::Tensor> noisy, times;
     for (const double place : places) {
       levels.push_back(schedule.level(flow ? place : std::floor(place * (schedule.timesteps() - 1))));
       noisy.push_back(levels.back().alpha * x_ + levels.back().sigma * z_);
-      const double t = flow ? place : std::floor(place * static_cast<double>(c.num_timesteps - 1));
-      times.push_back(at::full({images_}, t, at::kDouble));
+      const double told = path == Path::sit ? 1 - place
+                          : flow            ? place
+                                            : std::floor(place * static_cast<double>(c.num_timesteps - 1));
+      times.push_back(at::full({images_}, c.toward_image ? 1 - told : told, at::kDouble));
     }
     const auto answers = answer(at::cat(noisy), at::cat(times)).split(images_);
     for (auto& objective : objectives) {
-      for (size_t i = 0; objective.flow == flow && i < levels.size(); ++i) {
-        const auto target = target_of(objective.prediction, x_, z_, levels[i].alpha, levels[i].sigma);
+      for (size_t i = 0; objective.path == path && i < levels.size(); ++i) {
+        auto target = target_of(objective.prediction, x_, z_, levels[i].alpha, levels[i].sigma);
+        // forward() turns a velocity around where the model is said to run towards the image.
+        if (objective.prediction == "velocity" && (path == Path::sit) != c.toward_image) target = -target;
         const double error = ((answers[i] - target).square().mean() / target.square().mean()).item<double>();
         objective.error = std::max(objective.error, std::isfinite(error) ? error : HUGE_VAL);
       }
@@ -101,12 +112,16 @@ class Probe {
 std::optional<std::string> probe_objective(const dit::DiffusionTransformer& model) {
   const at::NoGradGuard no_grad;
   const auto& c = model.config();
-  std::vector<Objective> objectives = {{false, "noise"}, {false, "clean_image"}, {false, "v"}};
-  if (!c.integer_timesteps())
-    objectives.insert(objectives.end(), {{true, "velocity"}, {true, "clean_image"}});
+  if (c.schedule == "gvp") return std::nullopt;
+  std::vector<Objective> objectives = {
+      {Path::diffusion, "noise"}, {Path::diffusion, "clean_image"}, {Path::diffusion, "v"}};
+  if (!c.integer_timesteps()) {
+    objectives.insert(objectives.end(),
+                      {{Path::flow, "velocity"}, {Path::flow, "clean_image"}, {Path::sit, "velocity"}});
+  }
   const std::string stated_prediction = c.prediction == "noise_and_variance" ? "noise" : c.prediction;
   const auto stated = std::ranges::find_if(objectives, [&](const Objective& objective) {
-    return objective.flow == is_flow(c) && objective.prediction == stated_prediction;
+    return objective.path == path_of(c) && objective.prediction == stated_prediction;
   });
   if (stated == objectives.end()) return std::nullopt;
 
@@ -117,11 +132,13 @@ std::optional<std::string> probe_objective(const dit::DiffusionTransformer& mode
   const auto decided = [&] { return best()->error >= kFits || stated->error < kClearly * best()->error; };
   const Probe probe(model);
   const std::vector<double> places = {0.6, 0.3};
-  probe.ask(stated->flow, places, objectives);
+  probe.ask(stated->path, places, objectives);
   if (stated->error < kDoubtful) return std::nullopt;
   for (const double place : places) {
     if (decided()) return std::nullopt;
-    if (!c.integer_timesteps()) probe.ask(!stated->flow, {place}, objectives);
+    if (c.integer_timesteps()) continue;
+    for (const auto path : {Path::diffusion, Path::flow, Path::sit})
+      if (path != stated->path) probe.ask(path, {place}, objectives);
   }
   if (decided()) return std::nullopt;
   char numbers[96];

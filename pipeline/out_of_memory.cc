@@ -10,6 +10,9 @@ namespace switchyard::pipeline {
 bool is_out_of_memory(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  // oneDNN's exceptions are in no header; these two sentences are what it says when memory ends.
+  const std::string_view said = error.what();
+  if (said == "could not create a primitive" || said.starts_with("could not create a memory")) return true;
   // libtorch's CPU allocator has no exception type of its own.
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
   return of_torch != nullptr &&

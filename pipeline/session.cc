@@ -107,7 +107,7 @@ Session::Session(SessionOptions options)
                  .dtype = std::string(options_.precision.name),
                  .library = library_of(options_),
                  .weights = file_.weights,
-                 .objective = config_.schedule + ":" + config_.prediction,
+                 .objective = config_.objective(),
                  .experts_per_token = config_.experts_per_token,
                  .num_heads = config_.num_heads};
   std::filesystem::path decoder_weights;

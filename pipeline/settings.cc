@@ -17,6 +17,7 @@ namespace switchyard::pipeline {
 namespace {
 
 bool is_flow(const dit::ModelConfig& config) { return config.schedule == "rectified_flow"; }
+bool is_in_unit_time(const dit::ModelConfig& config) { return is_flow(config) || config.schedule == "gvp"; }
 bool is_edm(const dit::ModelConfig& config) { return config.schedule == "edm"; }
 
 std::string unless(bool meant, const char* wanted, const dit::ModelConfig& config) {
@@ -81,11 +82,15 @@ std::string counted(const dit::ModelConfig& config, const Settings& settings) {
 }
 
 std::string not_discrete(const dit::ModelConfig& config, const Settings&) {
-  return unless(!is_flow(config) && !is_edm(config), "DDPM", config);
+  return unless(!is_in_unit_time(config) && !is_edm(config), "DDPM", config);
 }
 
 std::string not_flow(const dit::ModelConfig& config, const Settings&) {
   return unless(is_flow(config), "rectified flow", config);
+}
+
+std::string not_in_unit_time(const dit::ModelConfig& config, const Settings&) {
+  return unless(is_in_unit_time(config), "rectified flow and gvp", config);
 }
 
 std::string not_edm(const dit::ModelConfig& config, const Settings&) {
@@ -98,6 +103,10 @@ std::string not_ddim(const dit::ModelConfig&, const Settings& settings) {
 
 std::string not_edm_heun(const dit::ModelConfig&, const Settings& settings) {
   return unless(sampler::Solver::edm_heun, settings);
+}
+
+std::string not_euler_maruyama(const dit::ModelConfig&, const Settings& settings) {
+  return unless(sampler::Solver::euler_maruyama, settings);
 }
 
 std::string not_churned(const dit::ModelConfig& config, const Settings& settings) {

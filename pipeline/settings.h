@@ -74,16 +74,22 @@ inline std::span<const std::string_view> names_of(sampler::Solver) { return samp
 inline std::span<const std::string_view> names_of(sampler::GuidanceKind) {
   return sampler::guidance_kind_names();
 }
+inline std::span<const std::string_view> names_of(sampler::DiffusionForm) {
+  return sampler::diffusion_form_names();
+}
+inline std::span<const std::string_view> names_of(sampler::LastStep) { return sampler::last_step_names(); }
 inline std::span<const std::string_view> names_of(Quantization) { return quantization_names(); }
 
 namespace idle {                                                     // why fields have no meaning
 std::string counted(const dit::ModelConfig&, const Settings&);       // spacings that are counts
 std::string not_discrete(const dit::ModelConfig&, const Settings&);  // other schedules
 std::string not_flow(const dit::ModelConfig&, const Settings&);
+std::string not_in_unit_time(const dit::ModelConfig&, const Settings&);
 std::string not_edm(const dit::ModelConfig&, const Settings&);
 std::string not_ddim(const dit::ModelConfig&, const Settings&);  // other solvers
 std::string not_edm_heun(const dit::ModelConfig&, const Settings&);
 std::string not_churned(const dit::ModelConfig&, const Settings&);
+std::string not_euler_maruyama(const dit::ModelConfig&, const Settings&);
 std::string not_guided(const dit::ModelConfig&, const Settings&);
 std::string not_rescaled(const dit::ModelConfig&, const Settings&);  // other kinds of guidance
 std::string not_zero_star(const dit::ModelConfig&, const Settings&);
@@ -92,7 +98,7 @@ std::string not_routed(const dit::ModelConfig&, const Settings&);
 }  // namespace idle
 
 /// Calls visit(const Field&, value&...) for every field, with its value in each of the settings `s`: a double,
-/// int, int64_t, std::string, sampler::Solver, sampler::GuidanceKind or Quantization.
+/// int, int64_t, std::string, or one of the enums of names_of().
 template <class Visitor, class... Self>
 void for_each_field(Visitor visit, Self&... s) {
   constexpr double inf = std::numeric_limits<double>::infinity();
@@ -108,7 +114,8 @@ void for_each_field(Visitor visit, Self&... s) {
               "10,20,30 in place of steps; default: as fits the solver",
               idle::not_discrete, any, "Schedule type"},
         s.grid.spacing...);
-  visit(Field{"shift", "--shift", "Above 1: more of the steps near the noise", idle::not_flow, positive},
+  visit(Field{"shift", "--shift", "Above 1: more of the steps near the noise", idle::not_in_unit_time,
+              positive},
         s.grid.shift...);
 
   visit(Field{"eta", "--eta", "Fresh noise of ddim", idle::not_ddim, share}, s.solver.eta...);
@@ -122,6 +129,18 @@ void for_each_field(Visitor visit, Self&... s) {
   visit(Field{"churn.noise", "--churn-noise", "Standard deviation of the churn's noise (S_noise)",
               idle::not_churned, not_negative},
         s.solver.churn.noise...);
+  visit(Field{"diffusion.form", "--diffusion", "Fresh noise of euler_maruyama, over time",
+              idle::not_euler_maruyama, any, "Diffusion form"},
+        s.solver.diffusion.form...);
+  visit(Field{"diffusion.norm", "--diffusion-norm", "How much of it", idle::not_euler_maruyama, not_negative},
+        s.solver.diffusion.norm...);
+  visit(Field{"diffusion.last_step", "--last-step", "How euler_maruyama makes its last step",
+              idle::not_euler_maruyama},
+        s.solver.diffusion.last...);
+  visit(Field{"diffusion.last_step_size", "--last-step-size",
+              "Time left for the last step of euler_maruyama; 0: as much as for the others",
+              idle::not_euler_maruyama, share},
+        s.grid.last_step...);
   visit(
       Field{"sigma_min", "--sigma-min", "Of edm models: sigma before the last step", idle::not_edm, positive},
       s.grid.sigma_min...);

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "io/text.h"
+
 namespace switchyard::pipeline {
 namespace {
 
@@ -34,6 +36,10 @@ void assign(sampler::Solver& value, const std::string& name) { value = sampler::
 void assign(sampler::GuidanceKind& value, const std::string& name) {
   value = sampler::guidance_kind_from_name(name);
 }
+void assign(sampler::DiffusionForm& value, const std::string& name) {
+  value = sampler::diffusion_form_from_name(name);
+}
+void assign(sampler::LastStep& value, const std::string& name) { value = sampler::last_step_from_name(name); }
 void assign(Quantization& value, const std::string& name) { value = quantization_from_name(name); }
 
 // Takes `json` into the value, or else says what was expected. Unknown names throw, with the near misses.
@@ -107,7 +113,7 @@ void read_settings(const nlohmann::ordered_json& json, Settings& settings, const
     if (known.contains(place)) continue;
     auto name = place.substr(1);
     std::ranges::replace(name, '/', '.');
-    throw std::invalid_argument("unknown field \"" + path + name + "\"");
+    throw std::invalid_argument("unknown field " + io::quote(path + name));
   }
 }
 
@@ -149,6 +155,8 @@ std::string text_of(int64_t value) { return std::to_string(value); }
 std::string text_of(int value) { return std::to_string(value); }
 std::string text_of(sampler::Solver value) { return std::string(to_string(value)); }
 std::string text_of(sampler::GuidanceKind value) { return std::string(to_string(value)); }
+std::string text_of(sampler::DiffusionForm value) { return std::string(to_string(value)); }
+std::string text_of(sampler::LastStep value) { return std::string(to_string(value)); }
 std::string text_of(Quantization value) { return std::string(to_string(value)); }
 
 std::vector<FieldText> texts_of(const dit::ModelConfig& config, const Settings& settings) {

@@ -35,6 +35,8 @@ std::string text_of(int64_t value);
 std::string text_of(int value);
 std::string text_of(sampler::Solver value);
 std::string text_of(sampler::GuidanceKind value);
+std::string text_of(sampler::DiffusionForm value);
+std::string text_of(sampler::LastStep value);
 std::string text_of(Quantization value);
 inline const std::string& text_of(const std::string& value) { return value; }
 

@@ -21,10 +21,11 @@ bool fits(Prediction prediction, const Schedule& schedule) {
     case Prediction::clean_image:
       return true;
     case Prediction::noise:
-      return !schedule.is_flow();
+      return !schedule.in_unit_time();
     case Prediction::noise_and_variance:
-    case Prediction::v:
       return schedule.is_discrete();
+    case Prediction::v:
+      return schedule.is_discrete() || schedule.is_circle();
   }
   return false;
 }

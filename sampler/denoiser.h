@@ -13,7 +13,7 @@ namespace switchyard::sampler {
 
 /// (x_t, t) -> prediction.
 ///   x_t  [N,C,...] float32 or float64, the noisy images alpha x_0 + sigma noise
-///   t    shared by the batch: time 0..1 of the rectified flow (1 is pure noise), timestep 0..999 of a
+///   t    shared by the batch: time 0..1 of the rectified flow and of gvp (1 is pure noise), timestep 0..999 of a
 ///   discrete
 ///        schedule (fractional where a solver goes between timesteps), sigma of "edm"
 /// The answer has x_t's shape; with a learned variance, twice the channels.
@@ -38,8 +38,8 @@ Prediction prediction_from_name(std::string_view name);
 std::span<const std::string_view> prediction_names();  // in the order of the enum
 
 /// Throws std::invalid_argument, with the predictions that fit, for one that the schedule has no use for:
-/// velocity belongs to the rectified flow (whose noise end determines no x_0 from the noise alone), v and the
-/// learned variance to discrete schedules.
+/// velocity belongs to the rectified flow (in unit time, the noise end determines no x_0 from the noise alone), the
+/// learned variance to discrete schedules, v to those and to gvp.
 void require_fit(Prediction prediction, const Schedule& schedule);
 
 }  // namespace switchyard::sampler

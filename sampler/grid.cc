@@ -57,6 +57,16 @@ std::vector<Level> discrete_levels(const Schedule& schedule, Solver solver, cons
                                        ", or counts such as \"25\", \"ddim25\", \"10,20,30\""));
 }
 
+// All steps but the last one evenly over what it leaves to them.
+std::vector<double> grid_with_last_step(const GridSettings& settings) {
+  if (!(settings.last_step < 1))
+    throw std::invalid_argument(c10::str("last step is ", settings.last_step, ", expected less than 1"));
+  auto times = time_grid(settings.steps - 1, settings.shift);
+  for (double& t : times) t = settings.last_step + (1 - settings.last_step) * t;
+  times.push_back(0);
+  return times;
+}
+
 }  // namespace
 
 std::vector<Step> chain(const std::vector<Level>& levels, const Level& end) {
@@ -93,18 +103,19 @@ std::vector<Step> steps_of(const Schedule& schedule, Solver solver, const GridSe
   require_fit(solver, schedule);
   if (settings.steps < 1)
     throw std::invalid_argument(c10::str("steps is ", settings.steps, ", expected at least 1"));
-  if (!schedule.is_flow() && settings.shift != 1) {
+  if (!schedule.in_unit_time() && settings.shift != 1) {
     throw std::invalid_argument(c10::str("shift is ", settings.shift,
-                                         ": only a rectified flow has one, not schedule \"", schedule.name(),
-                                         "\""));
+                                         ": only a rectified flow and gvp have one, not schedule \"",
+                                         schedule.name(), "\""));
   }
   if (schedule.is_discrete()) return chain(discrete_levels(schedule, solver, settings), schedule.clean());
   if (!settings.spacing.empty()) {
     throw std::invalid_argument(c10::str("spacing is \"", settings.spacing, "\": schedule \"",
                                          schedule.name(), "\" has no timesteps to choose from"));
   }
-  if (schedule.is_flow()) {
-    auto times = time_grid(settings.steps, settings.shift);
+  if (schedule.in_unit_time()) {
+    const bool ends_apart = solver == Solver::euler_maruyama && settings.last_step > 0 && settings.steps > 1;
+    auto times = ends_apart ? grid_with_last_step(settings) : time_grid(settings.steps, settings.shift);
     times.pop_back();
     return chain(levels_at(schedule, times), schedule.clean());
   }
@@ -113,7 +124,7 @@ std::vector<Step> steps_of(const Schedule& schedule, Solver solver, const GridSe
 }
 
 at::Tensor initial_state(const Schedule& schedule, const std::vector<Step>& steps, const at::Tensor& noise) {
-  return schedule.is_flow() || schedule.is_discrete() ? noise : steps.at(0).from.sigma * noise;
+  return schedule.in_unit_time() || schedule.is_discrete() ? noise : steps.at(0).from.sigma * noise;
 }
 
 }  // namespace switchyard::sampler

@@ -40,7 +40,8 @@ struct GridSettings {
   // here.
   std::string spacing = "";
 
-  double shift = 1;                          // rectified flow: see time_grid
+  double shift = 1;         // in unit time: see time_grid
+  double last_step = 0.04;  // euler_maruyama: the time left for the last step; 0: as the others
   double sigma_min = 0.002, sigma_max = 80;  // edm
   double rho = 7;                            // edm
 

@@ -2,6 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 
+#include <cmath>
+
 #include "sampler/flow.h"
 
 namespace switchyard::sampler {
@@ -12,7 +14,9 @@ struct Place {
 };
 
 Place place(const Problem& problem, const Level& level) {
-  return problem.schedule.is_flow() ? Place{1, level.t} : Place{level.alpha, ratio(level)};
+  if (problem.schedule.is_flow()) return {1, level.t};
+  if (problem.schedule.is_circle()) return {1, std::atan2(level.sigma, level.alpha)};
+  return {level.alpha, ratio(level)};
 }
 
 // A step goes from x at `from` to `to`; d_cur = slope(x, from) is given.
@@ -40,6 +44,11 @@ at::Tensor euler_move(const Problem& problem, const at::Tensor& x, const at::Ten
 }
 
 at::Tensor slope(const Problem& problem, const at::Tensor& x, const Level& at) {
+  if (problem.schedule.is_circle()) {
+    if (problem.prediction == Prediction::v && !problem.limit.active()) return problem.output(x, at.t);
+    const auto e = problem.estimate(x, at);
+    return at.alpha * e.noise - at.sigma * e.clean;
+  }
   if (!problem.schedule.is_flow()) return problem.estimate(x, at).noise;
   const auto prediction = problem.prediction;
   const auto out = problem.output(x, at.t);
@@ -48,9 +57,13 @@ at::Tensor slope(const Problem& problem, const at::Tensor& x, const Level& at) {
                        x, at.t);
 }
 
+Prediction meaning_of_slope(const Schedule& schedule) {
+  return schedule.is_flow() ? Prediction::velocity : schedule.is_circle() ? Prediction::v : Prediction::noise;
+}
+
 at::Tensor clean_from_slope(const Problem& problem, const at::Tensor& x, const at::Tensor& d,
                             const Level& at) {
-  return clean_from(problem.schedule.is_flow() ? Prediction::velocity : Prediction::noise, d, x, at);
+  return clean_from(meaning_of_slope(problem.schedule), d, x, at);
 }
 
 at::Tensor heun_rest(const Problem& problem, const at::Tensor& x, const at::Tensor& d_cur, const Level& from,
@@ -83,7 +96,8 @@ std::optional<at::Tensor> solve_midpoint(const Problem& problem, at::Tensor x) {
       problem, std::move(x),
       [&](const at::Tensor& x_cur, const at::Tensor& d_cur, const Level& from, const Level& to, std::size_t) {
         const double u_mid = 0.5 * (place(problem, from).u + place(problem, to).u);
-        const Level mid = schedule.is_flow() ? schedule.level(u_mid) : schedule.at_ratio(u_mid);
+        const Level mid =
+            schedule.in_unit_time() ? schedule.level(0.5 * (from.t + to.t)) : schedule.at_ratio(u_mid);
         const at::Tensor x_mid = euler_move(problem, x_cur, d_cur, from, mid);    // [N,C,H,W]
         return euler_move(problem, x_cur, slope(problem, x_mid, mid), from, to);  // [N,C,H,W]
       });

@@ -2,6 +2,7 @@
 //
 // The ODE in the coordinates in which each kind of model is straightest:
 //   rectified flow   dx/dt = v(x, t)
+//   gvp              dx/da = v(x, t), a = pi t / 2: as the official code of SiT solves it
 //   else             y = x / alpha, u = sigma / alpha:   dy/du = noise(x, t)     (Karras et al. 2022,
 //   equation 1
 //                                                                                with s = 1, sigma(t) = t)
@@ -17,12 +18,14 @@ namespace switchyard::sampler {
 at::Tensor euler_move(const Problem& problem, const at::Tensor& x, const at::Tensor& d, const Level& from,
                       const Level& to);
 
-/// d(x, t): the velocity of a rectified flow, else the noise.
+/// d(x, t): the velocity of a rectified flow, v of gvp, else the noise.
 at::Tensor slope(const Problem& problem, const at::Tensor& x, const Level& at);
 
 /// The rest of a Heun step whose first slope is d_cur; a last step, to sigma = 0, is Euler's.
 at::Tensor heun_rest(const Problem& problem, const at::Tensor& x, const at::Tensor& d_cur, const Level& from,
                      const Level& to);
+
+Prediction meaning_of_slope(const Schedule& schedule);
 
 /// x_hat = x_0 as the slope d at a level has it.
 at::Tensor clean_from_slope(const Problem& problem, const at::Tensor& x, const at::Tensor& d,

@@ -23,7 +23,7 @@ QualityChoice choose(Quality quality, const Schedule& schedule, Prediction predi
   const bool fast = quality == Quality::fast, balanced = quality == Quality::balanced;
   QualityChoice choice;
   choice.guidance = fast ? limited : everywhere;
-  if (schedule.is_flow()) {
+  if (schedule.in_unit_time()) {
     // Second order for one evaluation per step; Heun's smaller error constant for two.
     choice.solver.solver = quality == Quality::best ? Solver::heun : Solver::adams_bashforth;
     choice.grid.steps = fast ? 12 : balanced ? 25 : 50;

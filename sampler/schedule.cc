@@ -13,9 +13,10 @@
 namespace switchyard::sampler {
 namespace {
 
-constexpr std::array<std::string_view, 5> kScheduleNames = {"rectified_flow", "linear", "scaled_linear",
-                                                            "cosine", "edm"};
+constexpr std::array<std::string_view, 6> kScheduleNames = {"rectified_flow", "gvp",    "linear",
+                                                            "scaled_linear",  "cosine", "edm"};
 constexpr int kTimesteps = 1000;
+constexpr double kQuarter = std::numbers::pi / 2;
 
 }  // namespace
 
@@ -51,6 +52,8 @@ std::vector<double> cosine_betas(int timesteps) {
 Schedule::Schedule(std::string_view name) : name_(name) {
   if (name == "rectified_flow") {
     kind_ = Kind::flow;
+  } else if (name == "gvp") {
+    kind_ = Kind::circle;
   } else if (name == "edm") {
     kind_ = Kind::edm;
   } else if (name == "linear") {
@@ -84,11 +87,12 @@ Schedule Schedule::of_betas(std::string name, const std::vector<double>& betas) 
 }
 
 Level Schedule::level(double t) const {
-  const double most = kind_ == Kind::flow ? 1.0 : kind_ == Kind::discrete ? timesteps() - 1 : 1e30;
+  const double most = in_unit_time() ? 1.0 : kind_ == Kind::discrete ? timesteps() - 1 : 1e30;
   if (!(0 <= t && t <= most)) {
     throw std::invalid_argument(c10::str("schedule ", name_, ": t = ", t, " is outside 0..", most));
   }
   if (kind_ == Kind::flow) return {t, 1 - t, t};
+  if (kind_ == Kind::circle) return {t, std::cos(kQuarter * t), std::sin(kQuarter * t)};
   if (kind_ == Kind::edm) return {t, 1, t};
 
   const auto below = static_cast<std::size_t>(t);
@@ -108,6 +112,7 @@ Level Schedule::at_ratio(double ratio) const {
         c10::str("schedule ", name_, ": sigma / alpha = ", ratio, ", expected a finite number above 0"));
   }
   if (kind_ == Kind::flow) return {ratio / (1 + ratio), 1 / (1 + ratio), ratio / (1 + ratio)};
+  if (kind_ == Kind::circle) return level(std::atan(ratio) / kQuarter);
   if (kind_ == Kind::edm) return {ratio, 1, ratio};
 
   const double wanted = std::log(ratio);
@@ -123,7 +128,7 @@ Level Schedule::clean() const { return {kind_ == Kind::discrete ? -1.0 : 0.0, 1,
 
 double Schedule::noise_fraction(double t) const {
   if (kind_ == Kind::discrete) return t / (timesteps() - 1);
-  return kind_ == Kind::flow ? t : t / (1 + t);
+  return in_unit_time() ? t : t / (1 + t);
 }
 
 std::span<const std::string_view> schedule_names() { return kScheduleNames; }

@@ -1,6 +1,10 @@
 // Noise schedules: which (alpha, sigma) a model's time t stands for.
 //
 //   rectified_flow   t in 0..1         alpha = 1 - t, sigma = t
+//
+//   gvp              t in 0..1         alpha = cos(pi t / 2), sigma = sin(pi t / 2): a quarter of a circle, along which
+//                                      dx/dt is pi/2 times v (Ma et al. 2024, SiT; Albergo and Vanden-Eijnden 2023)
+//
 //   linear           timestep 0..999   alpha^2 = prod (1 - beta), beta linear in 0.0001 .. 0.02
 //                                      (Ho et al. 2020)
 //
@@ -11,7 +15,7 @@
 //
 //   edm              t = sigma > 0     alpha = 1 (Karras et al. 2022)
 //
-// The discrete schedules preserve variance: alpha^2 + sigma^2 = 1. Everything is computed in double.
+// The discrete schedules and gvp preserve variance: alpha^2 + sigma^2 = 1. Everything is computed in double.
 #pragma once
 
 #include <span>
@@ -38,6 +42,8 @@ class Schedule {
 
   const std::string& name() const { return name_; }
   bool is_flow() const { return kind_ == Kind::flow; }
+  bool is_circle() const { return kind_ == Kind::circle; }
+  bool in_unit_time() const { return is_flow() || is_circle(); }  // t from 1, noise, to 0, the image
   bool is_discrete() const { return kind_ == Kind::discrete; }
 
   /// Of a discrete schedule: how many timesteps, and alpha^2 of each. Else 0 and none.
@@ -55,12 +61,12 @@ class Schedule {
   /// x_0 itself, where sampling ends; its t is below every other (-1 of a discrete schedule, else 0).
   Level clean() const;
 
-  /// How noisy t is on a scale that all schedules share, 0 (clean) to 1 (noise): t of the rectified flow,
+  /// How noisy t is on a scale that all schedules share, 0 (clean) to 1 (noise): t in unit time,
   /// timestep / 999, sigma / (1 + sigma).
   double noise_fraction(double t) const;
 
  private:
-  enum class Kind { flow, discrete, edm };
+  enum class Kind { flow, circle, discrete, edm };
   Schedule(std::string name, Kind kind) : name_(std::move(name)), kind_(kind) {}
 
   std::string name_;

@@ -13,13 +13,14 @@
 #include "sampler/ddim.h"
 #include "sampler/ddpm.h"
 #include "sampler/dpm_solver.h"
+#include "sampler/euler_maruyama.h"
 #include "sampler/ode.h"
 #include "sampler/unipc.h"
 
 namespace switchyard::sampler {
 namespace {
 
-constexpr std::array<SolverFacts, 13> kSolvers = {{
+constexpr std::array<SolverFacts, 14> kSolvers = {{
     // name             flow   discrete edm   noise  evaluations, leaves out the lowest
     {"euler", true, true, true, false, 1, false},
     {"heun", true, true, true, false, 2, false},
@@ -34,6 +35,7 @@ constexpr std::array<SolverFacts, 13> kSolvers = {{
     {"dpmpp_2m_sde", true, true, true, true, 1, true},
     {"unipc", true, true, true, false, 1, true},
     {"edm_heun", false, true, true, true, 2, false},
+    {"euler_maruyama", true, false, false, true, 1, false},
 }};  // by enumerator
 
 constexpr auto kSolverNames = [] {
@@ -43,7 +45,7 @@ constexpr auto kSolverNames = [] {
 }();
 
 bool fits(const SolverFacts& solver, const Schedule& schedule) {
-  return schedule.is_flow() ? solver.flow : schedule.is_discrete() ? solver.discrete : solver.edm;
+  return schedule.in_unit_time() ? solver.flow : schedule.is_discrete() ? solver.discrete : solver.edm;
 }
 
 void check_steps(const std::vector<Step>& steps) {
@@ -127,6 +129,8 @@ std::optional<at::Tensor> solve(const SolverSettings& settings, const Problem& p
       return solve_unipc(problem, std::move(x));
     case Solver::edm_heun:
       return solve_edm(problem, std::move(x), settings.churn);
+    case Solver::euler_maruyama:
+      return solve_euler_maruyama(problem, std::move(x), settings.diffusion);
   }
   throw std::invalid_argument("solve: no such solver");
 }

@@ -10,6 +10,7 @@
 
 #include "sampler/denoiser.h"
 #include "sampler/edm.h"
+#include "sampler/euler_maruyama.h"
 #include "sampler/problem.h"
 
 namespace switchyard::sampler {
@@ -28,12 +29,13 @@ enum class Solver {
   dpmpp_2m_sde,      // order 2, with noise
   unipc,             // UniPC of order 2 with B(h) = e^h - 1: predictor and corrector, one evaluation per step
   edm_heun,          // Heun with churn, algorithm 2 of Karras et al. 2022
+  euler_maruyama,    // the SDE beside the flow; the official sampler of SiT
 };
 
 /// What there is to know of a solver.
 struct SolverFacts {
   std::string_view name;     // the enumerator's name
-  bool flow, discrete, edm;  // the schedules it is for
+  bool flow, discrete, edm;  // the schedules it is for; flow: in unit time, gvp too
   bool adds_noise;           // needs Problem::draw (ddim with eta > 0 and edm_heun with churn only)
   int evaluations;           // of the model per step
   bool leaves_out_lowest;    // places its timesteps as multistep solvers do: SpacingVariant::drop_lowest
@@ -54,6 +56,7 @@ struct SolverSettings {
   Solver solver = Solver::euler;
   double eta = 0;    // ddim: 0..1
   Churn churn = {};  // edm_heun
+  Diffusion diffusion = {};  // euler_maruyama
 
   bool operator==(const SolverSettings&) const = default;
 };

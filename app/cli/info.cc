@@ -12,6 +12,7 @@
 #include "app/cli/interrupt.h"
 #include "app/cli/model_argument.h"
 #include "app/cli/names.h"
+#include "io/text.h"
 #include "pipeline/settings_text.h"
 
 namespace switchyard::app {
@@ -64,9 +65,11 @@ std::string in_millions(const nlohmann::json& value) {
 }
 
 // "name   value   # help"
-void print_line(const std::string& name, const std::string& value, const std::string& help = "") {
+void print_line(const std::string& raw_name, const std::string& raw_value, const std::string& help = "") {
+  const auto name = io::printable(raw_name, true), value = io::printable(raw_value, true);
   std::cout << "  " << name << std::string(name.size() < 26 ? 26 - name.size() : 1, ' ') << value;
-  if (!help.empty()) std::cout << std::string(value.size() < 16 ? 16 - value.size() : 2, ' ') << help;
+  if (!help.empty())
+    std::cout << std::string(value.size() < 16 ? 16 - value.size() : 2, ' ') << io::printable(help, true);
   std::cout << '\n';
 }
 
@@ -133,7 +136,7 @@ void print_routing(const nlohmann::ordered_json& routing) {
 }
 
 void print_for_people(const nlohmann::json& model) {
-  std::cout << text_of(model["name"]) << ": " << text_of(model["file"]) << '\n';
+  std::cout << io::printable(text_of(model["name"]) + ": " + text_of(model["file"]), true) << '\n';
   const auto weights = text_of(model["weights"]);
   print_line("format",
              text_of(model["format"]) + (weights.empty() ? "" : ", its weights \"" + weights + "\""));

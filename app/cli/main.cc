@@ -14,6 +14,8 @@
 #include "app/cli/progress.h"
 #include "app/cli/usage.h"
 #include "io/error.h"
+#include "io/mapped_file.h"
+#include "io/text.h"
 #include "pipeline/out_of_memory.h"
 
 namespace switchyard::app {
@@ -30,7 +32,7 @@ enum ExitCode {
 };
 
 ExitCode fail(ExitCode code, std::string_view message) {
-  std::cerr << "switchyard: " << message << std::endl;
+  std::cerr << "switchyard: " << io::printable(message) << std::endl;
   return code;
 }
 
@@ -62,7 +64,7 @@ ExitCode run(int argc, char** argv) {
     program.exit(request);  // --help, --version
     return kDone;
   } catch (const CLI::ParseError& error) {
-    std::cerr << explain(error, program) << std::endl;
+    std::cerr << io::printable(explain(error, program)) << std::endl;
     return kUsage;
   }
 }
@@ -84,8 +86,9 @@ ExitCode guarded_run(int argc, char** argv) try {
 } catch (const std::invalid_argument& error) {
   return fail(kUsage, error.what());
 } catch (const std::exception& error) {
-  if (pipeline::is_out_of_memory(error))
-    return fail(kOutOfMemory, "out of memory; smaller batches take less");
+  if (dynamic_cast<const io::OutOfMemory*>(&error) != nullptr)
+    return fail(kOutOfMemory, std::string("out of memory: ") + error.what());
+  if (pipeline::is_out_of_memory(error)) return fail(kOutOfMemory, "out of memory; smaller batches take less");
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
   return fail(kUnexpected, of_torch != nullptr ? of_torch->what_without_backtrace() : error.what());
 }
@@ -97,6 +100,7 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ,
               SIG_IGN);  // a file that grows beyond a limit is a failed write, not the end of the program
   std::signal(SIGPIPE, SIG_IGN);  // and so is a reader who has gone
+  switchyard::io::end_when_a_mapped_file_shrinks("switchyard");
   switchyard::app::watch_interrupts();
   return switchyard::app::guarded_run(argc, argv);
 }

@@ -21,7 +21,10 @@ pipeline::ModelSource source_of(const ModelOptions& options) {
   if (!options.objective.empty()) {
     const auto colon = options.objective.find(':');
     const auto schedule = options.objective.substr(0, colon);
-    reading.hints.schedule = sampler::Schedule(schedule).name();  // throws where it is unknown
+    const bool sit = schedule == "sit" || schedule == "sit_gvp";
+    reading.hints.toward_image = sit;
+    reading.hints.schedule = sit ? (schedule == "sit" ? "rectified_flow" : "gvp")
+                                 : sampler::Schedule(schedule).name();  // throws where it is unknown
     if (colon != std::string::npos)
       reading.hints.prediction =
           to_string(sampler::prediction_from_name(options.objective.substr(colon + 1)));
@@ -60,10 +63,10 @@ void add_reading_options(CLI::App& command, ModelOptions& options) {
   add("--weights", options.weights, "Which weights of a training checkpoint: ema or model; default: ema",
       "NAME");
   add("--objective", options.objective,
-      "What the model was trained for, where the file does not say it or is wrong:\nrectified_flow, linear, "
-      "cosine or "
-      "scaled_linear (DDPM), with another prediction as in\nlinear:v (noise, noise_and_variance, "
-      "clean_image, v, velocity)",
+      "What the model was trained for, where the file does not say it or is wrong:\nrectified_flow, sit or "
+      "sit_gvp (SiT), linear, cosine or scaled_linear (DDPM), with\nanother prediction as in linear:v "
+      "(noise, "
+      "noise_and_variance, clean_image, v, velocity)",
       "NAME");
   add("--experts-per-token", options.experts_per_token,
       "Experts that each token picks, where the file does not say it; default: 2, as published", "K");

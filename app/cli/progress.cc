@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "io/error.h"
+#include "io/text.h"
 
 namespace switchyard::app {
 namespace {
@@ -40,8 +41,8 @@ Progress::~Progress() { erase(); }
 
 void Progress::show(double done, const std::string& text, double seconds_left) {
   if (quiet_ || Clock::now() < next_) return;
-  const std::string line = formatted("%3.0f %%  ", 100 * std::clamp(done, 0.0, 1.0)) + text + "  " +
-                           duration_text(seconds_left) + " left";
+  const std::string line = formatted("%3.0f %%  ", 100 * std::clamp(done, 0.0, 1.0)) +
+                           io::printable(text, true) + "  " + duration_text(seconds_left) + " left";
   if (terminal_) {
     // A line that wraps could not be rewritten.
     std::cerr << "\r\x1b[K" << line.substr(0, static_cast<size_t>(std::max(1, terminal_width() - 1)))
@@ -60,12 +61,14 @@ void Progress::say(const std::string& line) {
 
 void Progress::warn(const std::string& line) {
   erase();
-  std::cerr << line << std::endl;
+  std::cerr << io::printable(line) << std::endl;
 }
 
 void Progress::result(const std::string& line) {
   erase();
-  std::cout << line << '\n';
+  // Names of files go to other programs as they are.
+  const bool seen = ::isatty(STDOUT_FILENO) == 1;
+  std::cout << (seen ? io::printable(line) : line) << '\n';
   flush_results();
 }
 

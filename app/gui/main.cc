@@ -9,6 +9,8 @@
 #include "app/gui/pictures.h"
 #include "app/program/device.h"
 #include "io/error.h"
+#include "io/mapped_file.h"
+#include "io/text.h"
 #include "pipeline/classes.h"
 
 namespace {
@@ -87,7 +89,7 @@ gui::Screen screen_of(const std::string& size, double scale) {
 }
 
 int end_with(int code, const std::string& message) {
-  std::fprintf(stderr, "switchyard-gui: %s\n", message.c_str());
+  std::fprintf(stderr, "switchyard-gui: %s\n", io::printable(message).c_str());
   return code;
 }
 
@@ -156,6 +158,7 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  io::end_when_a_mapped_file_shrinks("switchyard-gui");
   CLI::App program("Watch the experts of a diffusion transformer draw, and act on them.", "switchyard-gui");
   Options options;
   add_drawing(program, options);

@@ -12,6 +12,7 @@
 #include "../io/scratch.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "kernels/linear/linear.h"
 #include "program.h"
 #include "tiny_run.h"
@@ -298,6 +299,29 @@ TEST_F(Cli, AModelsNameIsKeptWhateverIsInIt) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   const auto text = io::read_png(work() / "cube-0000.png").text;
   EXPECT_EQ(nlohmann::json::parse(text.at(1).second)["model"]["name"], name);
+}
+
+// A file's words can neither steer the terminal nor pass for lines of ours.
+TEST_F(Cli, WhatAFileSaysIsShownAsText) {
+  auto stored = io::read_safetensors(TinyRun::model());
+  stored.metadata["note\nconfiguration\n  num_experts"] = "\x1b]0;title\x07\x1b[31m \xc2\x9b \xe2\x80\xae\n1";
+  io::write_safetensors(work() / "words.safetensors", stored.tensors, stored.metadata);
+  const auto shown = start({"info", "words.safetensors"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  for (const char* byte : {"\x1b", "\x07", "\xc2\x9b", "\xe2\x80\xae"})
+    EXPECT_FALSE(io::contains(shown.out, byte));
+  EXPECT_TRUE(io::contains(shown.out, "note\\u000aconfiguration\\u000a  num_experts")) << shown.out;
+
+  auto& own = stored.metadata["switchyard"];
+  own.insert(own.find("\"depth\""), "\"de\\u001bpth\":1,");
+  io::write_safetensors(work() / "field.safetensors", stored.tensors, stored.metadata);
+  const auto refused = start({"info", "field.safetensors"});
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_TRUE(io::contains(refused.err, "de\\u001bpth")) << refused.err;
+
+  const auto option = start({"sample", "--steps", "\x1b[31m"});
+  EXPECT_EQ(option.code, 2);
+  EXPECT_FALSE(io::contains(option.err, "\x1b")) << option.err;
 }
 
 TEST_F(Cli, ImageOfAnotherModelIsDrawnWithAWarning) {

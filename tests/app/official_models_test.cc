@@ -70,7 +70,7 @@ TEST_F(OfficialModels, BothVaeFilesGiveTheSameImage) {
 }
 
 TEST_F(OfficialModels, EveryObjectiveAndQualityDraws) {
-  for (const char* objective : {"rectified_flow", "linear", "cosine", "scaled_linear:v"}) {
+  for (const char* objective : {"rectified_flow", "sit", "sit_gvp", "linear", "cosine", "scaled_linear:v"}) {
     for (const char* quality : {"fast", "balanced"}) {
       const auto outcome = sample(kMoe, {"--vae", kVae, "--objective", objective, "--quality", quality});
       EXPECT_EQ(outcome.code, 0) << objective << " " << quality << ": " << outcome.err;
@@ -130,7 +130,7 @@ TEST_F(OfficialModels, RefusesWithExitCodeAndReason) {
   const Refusal refusals[] = {
       {"latents_without_a_decoder", {"sample", "--model", kMoe, "--heads", "4", "--class", "3"}, 2, "--vae"},
       {"heads_unknown", {"sample", "--model", kMoe, "--class", "3", "--vae", kVae}, 3, "give --heads"},
-      {"no_such_weights", {"info", kMoe, "--weights", "optimiser"}, 3, "it holds: ema, model"},
+      {"no_such_weights", {"info", kMoe, "--weights", "optimiser"}, 3, "it holds: \"model\", \"ema\""},
       {"unknown_objective", {"info", kMoe, "--objective", "cosin"}, 2, "did you mean \"cosine\""},
       {"solver_of_another_schedule",
        {"sample", "--model", kMoe, "--heads", "4", "--class", "3", "--vae", kVae, "--objective",

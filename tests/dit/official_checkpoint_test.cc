@@ -10,6 +10,7 @@
 #include "../io/scratch.h"
 #include "dit/imagenet_classes.h"
 #include "dit/model_file.h"
+#include "dit/stored_weights.h"
 #include "dit/task_masks.h"
 #include "io/error.h"
 #include "parity_case.h"
@@ -34,7 +35,7 @@ DiffusionTransformer load_official(const StateDict& tensors, const json& argumen
                                    const CheckpointHints& hints, const std::string& source) {
   ModelFile file;
   file.source = source;
-  file.tensors = without_module_prefix(tensors);
+  file.tensors = stored_weights(tensors, std::nullopt, source).tensors;
   file.config = infer_config(file.tensors, arguments, hints, source).config;
   return make_model(file);
 }
@@ -82,6 +83,7 @@ TEST_P(OfficialParityTest, InferredConfiguration) {
   auto expected = c_.config;
   expected.schedule = inferred.schedule;  // the cases name no objective of the model
   expected.prediction = inferred.prediction;
+  expected.toward_image = inferred.toward_image;
   expected.class_names = inferred.class_names;
   EXPECT_EQ(to_json(inferred), to_json(expected));
   EXPECT_NO_THROW(load_official(c_.weights, c_.json.at("config"), hints, c_.name));
@@ -106,6 +108,9 @@ TEST(OfficialObjective, FromTheStoredArgumentsElseThePublishedUse) {
         {R"({"noise_schedule": "squaredcos_cap_v2"})", "cosine", "noise_and_variance", Origin::arguments},
         {R"({"diffusion": {"noise_schedule": "linear"}})", "linear", "noise_and_variance", Origin::arguments},
         {R"({"noise_schedule": 3, "lr": 1e-4})", "linear", "noise_and_variance", Origin::published},
+        {R"({"path_type": "Linear", "prediction": "velocity"})", "rectified_flow", "velocity",
+         Origin::arguments},
+        {R"({"path_type": "GVP", "prediction": "velocity"})", "gvp", "v", Origin::arguments},
         {R"([1, 2])", "linear", "noise_and_variance", Origin::published}}) {
     const auto inferred = infer_config(tensors, json::parse(arguments), {}, "file");
     EXPECT_EQ(inferred.config.schedule, schedule) << arguments;

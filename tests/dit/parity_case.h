@@ -1,7 +1,7 @@
 // One case of the reference numbers in tests/fixtures: a model, inputs, and what the official code computed
 // from them.
 //
-// Each of the folders FIXTURES/dit, dit_moe and switch_dit (or, where there is none of them, FIXTURES itself)
+// Each of the folders FIXTURES/dit, dit_moe, switch_dit and sit (or, where there is none of them, FIXTURES itself)
 // holds for each case NAME.json (configuration and notes), NAME.weights.safetensors (the official state dict)
 // and NAME.io.safetensors (inputs and expected outputs). FIXTURES is the environment's SWITCHYARD_FIXTURES,
 // by default the folder in this repository. Nothing of a case is known here: families, sizes, experts, steps
@@ -46,7 +46,7 @@ struct ParityCase {
   ModelConfig config;
   std::map<std::string, at::Tensor> weights, io;
 
-  /// Throws std::runtime_error or io::InputError for a missing or unreadable file, or a missing field.
+  /// Times and answers are those of our convention. Throws std::runtime_error or io::InputError for a missing or unreadable file, or a missing field.
   static ParityCase load(const CaseName& name);
 
   /// Throws std::runtime_error naming the tensor that the case lacks.
@@ -55,6 +55,9 @@ struct ParityCase {
   /// The model with the recorded weights, in its training form or packed for inference.
   DiffusionTransformer model(bool packed) const;
 };
+
+/// The first channels of a model's answer, as many as were recorded: SiT's code leaves out the unused half.
+at::Tensor recorded_channels(const at::Tensor& answer, const at::Tensor& expected);
 
 /// max |actual - expected| / max |expected|; infinite for another shape or a value that is not finite.
 double relative_error(const at::Tensor& actual, const at::Tensor& expected);

@@ -2,6 +2,7 @@
 //
 //   monkey [EVENTS] [SEED]     default: 1000 events of seed 1
 //
+// `make monkey-asan` and `make monkey-tsan` run it under the sanitizers, monkey.sh on a display that nobody sees.
 // Mouse, wheel, keys, text, files good and wrong, sizes of the window, themes and scales. It ends with 0 where the app is
 // still there; an assertion, a sanitizer or thirty seconds without a frame end it before that, and the last line of its
 // output says at which event.
@@ -173,6 +174,8 @@ class Monkey {
 int main(int argc, char** argv) {
   const int events = argc > 1 ? std::atoi(argv[1]) : 1000;
   const auto seed = static_cast<uint32_t>(argc > 2 ? std::atoi(argv[2]) : 1);
+  std::printf("%d events of seed %u\n", events, seed);
+  std::fflush(stdout);
   // Deep enough that it has a way to go before what it saves by a path upwards is anywhere.
   const auto root = fs::temp_directory_path() / ("switchyard-monkey-" + std::to_string(getpid()));
   const auto folder = root / "a" / "b" / "c";

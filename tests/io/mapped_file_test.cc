@@ -1,8 +1,12 @@
 #include "io/mapped_file.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "io/error.h"
 #include "scratch.h"
@@ -47,6 +51,36 @@ TEST_F(MappedFileTest, FolderIsAnError) {
 TEST_F(MappedFileTest, NamedPipeIsAnErrorAndDoesNotBlock) {
   ASSERT_EQ(::mkfifo(file("pipe").c_str(), 0600), 0);
   EXPECT_TRUE(contains(message_of<InputError>([&] { MappedFile mapped(file("pipe")); }), "regular file"));
+}
+
+// It was a SIGBUS without a word.
+TEST_F(MappedFileTest, AFileThatShrinksEndsTheProgramWithASentence) {
+  const auto path = put("a", std::string(10'000, 'x'));
+  const auto read_its_end = [&] {
+    end_when_a_mapped_file_shrinks("program");
+    const MappedFile other(put("b", "abc")), mapped(path);
+    std::filesystem::resize_file(path, 100);
+    std::thread([&] { std::putchar(static_cast<int>(mapped.bytes()[9'000])); }).join();
+    std::exit(0);
+  };
+  EXPECT_EXIT(read_its_end(), ::testing::ExitedWithCode(3),
+              "^program: .*a: became shorter while it was read");
+}
+
+TEST_F(MappedFileTest, AFileThatIsLongerThanTheAddressSpaceIsWantOfMemory) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer reserves terabytes of address space";
+#endif
+  const auto path = put("a", "abc");
+  std::filesystem::resize_file(path, std::uintmax_t{1} << 36);  // 64 GiB, of which none is on the disk
+  const auto map_it = [&] {
+    const rlimit limit{std::uintmax_t{1} << 35, std::uintmax_t{1} << 35};
+    ::setrlimit(RLIMIT_AS, &limit);
+    const auto message = message_of<OutOfMemory>([&] { MappedFile mapped(path); });
+    std::fprintf(stderr, "%s", message.c_str());
+    std::exit(4);
+  };
+  EXPECT_EXIT(map_it(), ::testing::ExitedWithCode(4), "a: 68719476736 bytes of address space");
 }
 
 TEST_F(MappedFileTest, UnreadableFileIsAnError) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
+#include <vector>
 
 namespace switchyard::io {
 namespace {
@@ -22,6 +24,26 @@ TEST(TextTest, BrokenSequencesAreNot) {
         "\xed\xa0\x80"s, "\xf0\x8f\xbf\xbf"s, "\xf0\x90\x80"s, "\xf4\x90\x80\x80"s, "\xf8\x88\x80\x80\x80"s,
         "\xff"s, "ok\xfe"s})
     EXPECT_FALSE(is_utf8(text)) << quote(text);
+}
+
+// What turned up in metadata, class names and tensor names of hostile files.
+TEST(TextTest, PrintableTextCannotSteerATerminal) {
+  for (const auto& [text, many, one] : std::vector<std::array<std::string, 3>>{
+           {"caf\xc3\xa9 \xe2\x9c\x93 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x9c\x93 \xf0\x9f\x98\x80",
+            "caf\xc3\xa9 \xe2\x9c\x93 \xf0\x9f\x98\x80"},
+           {"a\n\tb", "a\n\tb", "a\\u000a\\u0009b"},
+           {"\x1b[31m\x07\r", "\\u001b[31m\\u0007\\u000d", "\\u001b[31m\\u0007\\u000d"},
+           {"\x7f\xc2\x9b\xc2\xa0", "\\u007f\\u009b\xc2\xa0", "\\u007f\\u009b\xc2\xa0"},
+           {"\xe2\x80\xae\xe2\x80\x8f\xe2\x81\xa6\xd8\x9c", "\\u202e\\u200f\\u2066\\u061c",
+            "\\u202e\\u200f\\u2066\\u061c"},
+           {"\xff"
+            "a\xe2\x80",
+            "\\xffa\\xe2\\x80", "\\xffa\\xe2\\x80"},
+           {std::string("\0", 1), "\\u0000", "\\u0000"},
+           {"", "", ""}}) {
+    EXPECT_EQ(printable(text), many) << quote(text);
+    EXPECT_EQ(printable(text, true), one) << quote(text);
+  }
 }
 
 TEST(TextTest, QuotedTextIsShortAndPlain) {

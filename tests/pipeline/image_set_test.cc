@@ -212,6 +212,9 @@ TEST_F(Set, RoutingLoadSumsToOnePerLayer) {
 
 TEST(OutOfMemory, IsToldFromOtherFailures) {
   EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
+  EXPECT_TRUE(is_out_of_memory(std::runtime_error("could not create a primitive")));
+  EXPECT_TRUE(is_out_of_memory(std::runtime_error("could not create a memory object")));
+  EXPECT_FALSE(is_out_of_memory(std::runtime_error("could not create a primitive descriptor")));
   EXPECT_FALSE(is_out_of_memory(std::runtime_error("x")));
   const auto is = [](const auto& call) {
     try {

@@ -21,7 +21,8 @@ ModelConfig probe_config(const std::string& schedule, const std::string& predict
   config.patch_size = 2;  // 12 numbers per patch in 32 channels: noise passes through
   config.num_classes = 1;
   config.time_scale = 1;
-  config.schedule = schedule;
+  config.toward_image = schedule == "sit";
+  config.schedule = config.toward_image ? "rectified_flow" : schedule;
   config.prediction = prediction;
   return config;
 }
@@ -91,6 +92,8 @@ class ObjectiveProbe : public ::testing::TestWithParam<ProbeCase> {};
 INSTANTIATE_TEST_SUITE_P(Trained, ObjectiveProbe,
                          ::testing::Values(ProbeCase{"rectified_flow", "velocity", "cosine", "noise"},
                                            ProbeCase{"cosine", "noise", "rectified_flow", "velocity"},
+                                           ProbeCase{"sit", "velocity", "cosine", "noise"},
+                                           ProbeCase{"sit", "velocity", "rectified_flow", "velocity"},
                                            ProbeCase{"rectified_flow", "clean_image", "rectified_flow",
                                                      "velocity"}));
 

@@ -48,7 +48,7 @@ TEST(Settings, EveryFieldIsStatedOnce) {
   };
   const Settings settings;
   for_each_field(look, settings);
-  EXPECT_EQ(names.size(), 25u);
+  EXPECT_EQ(names.size(), 29u);
   EXPECT_EQ(std::set(options.begin(), options.end()).size(), options.size()) << "two values are neighbours";
 }
 

@@ -129,7 +129,7 @@ TEST(Grid, BadSettingsAreNamed) {
       {"linear", Solver::ddpm, 9, "99999999999", 1, 1, "spacing \"99999999999\": \"99999999999\" is not"},
       {"linear", Solver::ddpm, 9, "501,501", 1, 1, "spacing \"501,501\": section 1 has 500 timesteps"},
       {"linear", Solver::ddim, 9, "ddim999", 1, 1, "spacing \"ddim999\": no whole stride gives 999"},
-      {"linear", Solver::ddim, 9, "", 2, 1, "shift is 2: only a rectified flow has one"},
+      {"linear", Solver::ddim, 9, "", 2, 1, "shift is 2: only a rectified flow and gvp have one"},
       {"rectified_flow", Solver::euler, 9, "karras", 1, 1, "spacing is \"karras\": schedule"},
       {"rectified_flow", Solver::euler, 9, "", 0, 1, "shift is 0"},
       {"edm", Solver::euler, 9, "", 1, 0, "noise levels from 80 to 0"}};
@@ -154,7 +154,7 @@ TEST(Schedule, UnknownNameIsRefusedWithTheNearest) {
     FAIL() << "accepted";
   } catch (const std::invalid_argument& error) {
     EXPECT_STREQ(error.what(),
-                 "unknown schedule \"cosin\"; did you mean \"cosine\"? known: rectified_flow, linear, "
+                 "unknown schedule \"cosin\"; did you mean \"cosine\"? known: rectified_flow, gvp, linear, "
                  "scaled_linear, cosine, edm");
   }
 }

@@ -209,7 +209,7 @@ TEST(Euler, LastStepEndsAtThePredictedCleanImage) {
 }
 
 TEST(SolverNames, ReadBackAsTheSameSolver) {
-  ASSERT_EQ(solver_names().size(), 13u);
+  ASSERT_EQ(solver_names().size(), 14u);
   for (const std::string_view name : solver_names()) EXPECT_EQ(to_string(solver_from_name(name)), name);
   EXPECT_EQ(to_string(Solver::euler), "euler");
   EXPECT_EQ(to_string(Solver::heun), "heun");
@@ -224,7 +224,8 @@ TEST(SolverNames, UnknownNameIsRefusedWithTheNearest) {
     EXPECT_STREQ(
         error.what(),
         "unknown solver \"heum\"; did you mean \"heun\"? known: euler, heun, midpoint, adams_bashforth, "
-        "ddpm, ddim, euler_ancestral, euler_stochastic, dpmpp_2m, dpmpp_3m, dpmpp_2m_sde, unipc, edm_heun");
+        "ddpm, ddim, euler_ancestral, euler_stochastic, dpmpp_2m, dpmpp_3m, dpmpp_2m_sde, unipc, edm_heun, "
+        "euler_maruyama");
   }
 }
 

@@ -86,7 +86,7 @@ const Thumbnails::Picture& Thumbnails::of(size_t file) {
     // What was scrolled past long ago is asked for again when it comes back into sight.
     auto& wanted = shared_.wanted;
     if (wanted.size() >= kKept / 4) {
-      kept_.erase(wanted.front());
+      if (wanted.front() != file) kept_.erase(wanted.front());  // its first wish may be the oldest
       wanted.erase(wanted.begin());
     }
     wanted.push_back(file);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <chrono>
+#include <semaphore>
 #include <thread>
 
 #include "../../io/scratch.h"
@@ -95,6 +96,27 @@ TEST_F(ThumbnailsOf, ThousandsAreScrolledThrough) {
   for (size_t i = 0; i < 2501; ++i) thumbnails.of(i);
   for (size_t i = 2490; i < 2501; ++i) EXPECT_TRUE(made(thumbnails, i));
   EXPECT_TRUE(made(thumbnails, 3)) << "and back again";
+}
+
+// The first is asked for, passed over in favour of a thousand later ones, and let go of meanwhile; when it comes into
+// sight again it is the one whose wish has waited longest of as many as may.
+TEST_F(ThumbnailsOf, WishThatWaitedLongestMayBeTheOneThatIsRepeated) {
+  constexpr size_t kKept = 1000, kWanted = 250;
+  for (size_t i = 0; i < kKept + kWanted; ++i) put(std::to_string(i) + ".png", "");
+  std::counting_semaphore<> woken(0), go(0);
+  Thumbnails thumbnails(file("."), [&] { woken.release(), go.acquire(); });
+  woken.acquire();
+  thumbnails.poll();
+  ASSERT_EQ(thumbnails.files().size(), kKept + kWanted);
+  thumbnails.of(0);
+  for (size_t i = 1; i <= kKept; ++i) {
+    thumbnails.of(i);
+    go.release(), woken.acquire();  // it is made
+    thumbnails.poll();
+  }
+  for (size_t i = 1; i < kWanted; ++i) thumbnails.of(kKept + i);
+  EXPECT_NO_THROW(thumbnails.of(0));
+  go.release(kKept);  // whatever else it tells
 }
 
 }  // namespace
