@@ -77,12 +77,6 @@ void take(StoredWeights stored, ModelFile& file) {
   for (const auto& [companion, what] : stored.companions) file.metadata[companion] = "left out: " + what;
 }
 
-void require_no_choice(const OpenOptions& options, const ModelFile& file) {
-  if (!options.weights) return;
-  throw io::InputError(file.source + ": holds one set of weights, there is no \"" + *options.weights +
-                       "\" to choose");
-}
-
 ModelFile from_safetensors(io::TensorFile stored, const std::string& source, const OpenOptions& options) {
   ModelFile file;
   file.source = source;
@@ -92,7 +86,7 @@ ModelFile from_safetensors(io::TensorFile stored, const std::string& source, con
     if (key != kMetadataKey) file.metadata[key] = text;
   }
   if (const auto own = stored.metadata.find(kMetadataKey); own != stored.metadata.end()) {
-    require_no_choice(options, file);
+    if (options.weights) refuse_choice(*options.weights, source);
     read_own_metadata(own->second, options, file);
   } else {
     file.format = "safetensors";

@@ -139,10 +139,7 @@ StoredWeights without_companions(std::string name, Named tensors) {
 
 StoredWeights chosen(const std::vector<Candidate>& found, const std::optional<std::string>& wanted,
                      const std::string& source) {
-  if (wanted && found.size() == 1 && found.front().name.empty()) {
-    throw io::InputError(source + ": holds one set of weights, there is no " + io::quote(*wanted) +
-                         " to choose");
-  }
+  if (wanted && found.size() == 1 && found.front().name.empty()) refuse_choice(*wanted, source);
   auto use =
       std::ranges::find_if(found, [&](const Candidate& c) { return wanted ? c.is(*wanted) : c.averaged(); });
   if (use == found.end() && !wanted) use = found.begin();
@@ -159,6 +156,11 @@ StoredWeights chosen(const std::vector<Candidate>& found, const std::optional<st
 }
 
 }  // namespace
+
+void refuse_choice(const std::string& wanted, const std::string& source) {
+  throw io::InputError(source + ": holds one set of weights, there is no " + io::quote(wanted) +
+                       " to choose");
+}
 
 StoredWeights stored_weights(const io::TorchValue& tree, const std::optional<std::string>& wanted,
                              const std::string& source) {

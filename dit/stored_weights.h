@@ -22,6 +22,9 @@ struct StoredWeights {
   std::map<std::string, std::string> companions;  // what was left out: {"projectors", "12 tensors of REPA"}
 };
 
+/// Throws io::InputError: the file holds one set of weights, there is no `wanted` to choose.
+[[noreturn]] void refuse_choice(const std::string& wanted, const std::string& source);
+
 /// `wanted`: "ema" for averaged weights, "model" for those that are trained, or the name of either; averaged ones where
 /// nothing is wanted and there are any. A file in which no state dict looks like a model's gives that of its top. Throws
 /// io::InputError naming `source`: no tensors at all, no such weights (and which there are), or shadow_params that do

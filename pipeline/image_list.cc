@@ -140,8 +140,7 @@ class List {
         const std::vector<std::string> own = {"class", "seed", "name", "recipe"};
         std::vector<std::string_view> known(own.begin(), own.end());
         known.insert(known.end(), options_.begin(), options_.end());
-        throw std::invalid_argument("unknown column " + io::quote(column) + "; " +
-                                    io::near_misses(column, known));
+        io::place_of_name("column", column, known);  // throws: it is none of them
       }
     }
     if (!label || !seed) throw std::invalid_argument(std::string("has no ") + (label ? "seed" : "class"));

@@ -63,8 +63,7 @@ Schedule::Schedule(std::string_view name) : name_(name) {
   } else if (name == "cosine") {
     *this = of_betas(name_, cosine_betas(kTimesteps));
   } else {
-    throw std::invalid_argument(
-        c10::str("unknown schedule \"", name, "\"; ", io::near_misses(name, kScheduleNames)));
+    io::place_of_name("schedule", name, kScheduleNames);  // throws: it has none
   }
 }
 

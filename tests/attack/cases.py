@@ -2,6 +2,7 @@
 
 A case is (command, files, expected exit codes). In a command, {OUT} is a folder that must stay empty when the command fails,
 {IN} the folder with the case's files, and {TINY} one with what set_up made: model.safetensors, image.png, set/, run/."""
+import io
 import json
 import os
 import pathlib
@@ -151,7 +152,6 @@ class Storage:
 
 def torch_pickle(tensors):
     """A state dict as torch.save pickles it; tensors: name -> (storage key, numbers in it, offset, size, stride)."""
-    import io
     torch, utils = fake_torch()
 
     class Tensor:
