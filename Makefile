@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 20
 CASES ?= 1500
 SEED ?= 1
 
-.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan monkey-asan monkey-tsan fuzz attack attack-kills parity bench bench-evaluate train format
+.PHONY: help setup setup-gui setup-evaluate configure configure-all build demo evaluate gui gui-bench screenshots test test-asan test-tsan monkey-asan monkey-tsan fuzz attack attack-kills attack-memory parity bench bench-evaluate train format
 help:            ## show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
@@ -53,7 +53,7 @@ test: build setup-evaluate ## build and run every test
 test-asan: setup-gui setup-evaluate ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@cmake --preset asan >/dev/null
 	@cmake --build build-asan
-	@ASAN_OPTIONS=detect_leaks=0 ctest --test-dir build-asan --output-on-failure
+	@ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ctest --test-dir build-asan --output-on-failure
 
 test-tsan: setup ## the CUDA kernels under ThreadSanitizer, run by the emulator: a race detector for their barriers
 	@cmake --preset tsan >/dev/null
@@ -83,6 +83,10 @@ attack: configure setup-evaluate ## send the program 1,500 hostile files and sen
 attack-kills: configure ## kill sample, train and convert at random moments and look at what is left (SEED=N)
 	@cmake --build build --target switchyard
 	@tests/attack/kills.py $(SWITCHYARD) --seed $(SEED)
+
+attack-memory: configure ## run sample, train, info and convert with less and less memory
+	@cmake --build build --target switchyard
+	@tests/attack/memory_ladder.py $(SWITCHYARD)
 
 parity: build setup-evaluate ## compare with reference numbers in FIXTURES=DIR (default: tests/fixtures)
 	@failed=0; for tests in build/tests/*/test_*; do [ ! -x $$tests ] || [ -d $$tests ] || \

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <string>
 
+#include "io/atomic_file.h"
 #include "io/error.h"
 #include "io/text.h"
 
@@ -62,6 +63,7 @@ void on_bus_error(int signal, siginfo_t* info, void*) {
                              ": became shorter while it was read: another program overwrote it\n"}) {
       if (::write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
     }
+    abandon_temporaries();
     ::_exit(3);
   }
   ::signal(signal, SIG_DFL);  // not one of ours: the instruction runs again, and ends the process

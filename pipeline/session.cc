@@ -10,9 +10,12 @@
 
 #include "dit/replayed_forward.h"
 #include "io/error.h"
+#include "io/free_memory.h"
 #include "pipeline/batch.h"
+#include "pipeline/drawing_memory.h"
 #include "pipeline/latent_preview.h"
 #include "pipeline/objective_probe.h"
+#include "pipeline/out_of_memory.h"
 #include "vae/checkpoint.h"
 
 namespace switchyard::pipeline {
@@ -75,6 +78,16 @@ void check_settings(const dit::ModelConfig& config, const Settings& settings) {
     throw std::invalid_argument(c10::str("the model knows ", config.num_timesteps, " timesteps, the schedule ",
                                          schedule.name(), " has ", schedule.timesteps()));
   }
+}
+
+std::optional<at::Tensor> drawn_or_out_of_memory(const Drawing& drawing, int64_t first) try {
+  return draw_batch(drawing, first);
+} catch (const std::exception& error) {
+  if (!is_out_of_memory(error)) throw;
+  const auto batch = drawing.request.batch_size;
+  throw io::OutOfMemory(batch == 1
+                            ? "in the middle of an image"
+                            : c10::str("in the middle of ", batch, " images; fewer at a time take less"));
 }
 
 // Empty where there is no choice.
@@ -162,6 +175,12 @@ int64_t Session::image_channels() const {
 void Session::load() {
   if (model_) return;
   const at::NoGradGuard no_grad;
+  if (options_.device.is_cpu()) {
+    const bool int8 = options_.precision.products == kernels::Products::int8;
+    const auto size = int8 ? 1 : static_cast<int64_t>(c10::elementSize(options_.precision.dtype));
+    io::require_memory(dit::count_parameters(config_).total * size,
+                       "the weights of " + options_.model.where());
+  }
   model_ = std::make_unique<dit::DiffusionTransformer>(
       dit::make_model(file_, options_.precision.dtype, options_.device));
   file_.tensors.clear();  // unmaps the file
@@ -229,6 +248,27 @@ void Session::check(const Request& request) const {
       .require_possible(noise_fractions_of(config_, request.settings), images);
 }
 
+// Of the loaded model. The estimates say the least: a quarter of what a block may take, half of what a decoder may.
+Request Session::with_fitting_batch(const Request& request, bool watched) const {
+  Request fitting = request;
+  auto& batch = fitting.batch_size;
+  batch = std::min(batch, std::max<int64_t>(static_cast<int64_t>(request.images.size()), 1));
+  if (!model_->device().is_cpu()) return fitting;
+  const auto size = std::to_string(image_size());
+  const auto bytes = [&](int64_t images) {
+    return bytes_of_drawing(config_, request.settings, images, model_->dtype(), watched);
+  };
+  io::require_memory(bytes(1), "drawing an image of " + size + "x" + size);
+  if (decoder_config_) {
+    const auto plan = vae::plan_decode(*decoder_config_, 1, config_.input_size, config_.input_size,
+                                       model_->dtype(), request.decode_memory);
+    io::require_memory(plan.bytes / 2, "decoding an image of " + size + "x" + size);
+  }
+  const auto free = io::free_memory();
+  while (batch > 1 && 4 * bytes(batch) > free) batch = (batch + 1) / 2;
+  return fitting;
+}
+
 bool Session::draw(const Request& request, const Observer& observer) {
   const at::NoGradGuard no_grad;
   check(request);
@@ -237,23 +277,25 @@ bool Session::draw(const Request& request, const Observer& observer) {
   const auto images = static_cast<int64_t>(request.images.size());
   const Work work(config_, decoder_config_, request.settings, images);
   CompiledRecipe recipe(request.recipe, config_, model_->device());
+  const Request fitting = with_fitting_batch(request, static_cast<bool>(observer.routing));
   const Drawing drawing{
       .model = *model_,
       .replayed = *replayed_,
       .recipe = recipe,
-      .request = request,
+      .request = fitting,
       .observer = observer,
       .times = times_of(*model_, request.settings),
       .preview =
           [&](const at::Tensor& x_hat) {
-            if (!decoder_config_) return x_hat.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+            if (!decoder_config_)
+              return x_hat.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
             if (!preview_) preview_ = std::make_unique<LatentPreview>(decoder());
             return (*preview_)(x_hat);
           },
       .seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); },
       .done = [&](double stepped, double decoded) { return work.done(stepped, decoded); }};
-  for (int64_t first = 0; first < images; first += request.batch_size) {
-    const auto result = draw_batch(drawing, first);
+  for (int64_t first = 0; first < images; first += fitting.batch_size) {
+    const auto result = drawn_or_out_of_memory(drawing, first);
     if (!result) return false;
     const auto on_cpu = result->cpu();
     for (int64_t i = 0; observer.image_finished && i < on_cpu.size(0); ++i) {

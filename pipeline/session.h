@@ -102,10 +102,12 @@ class Session {
   /// Draws the images of the request in order. False: the observer cancelled. The model is told t as its schedule
   /// has it; Switch-DiT and its relatives, which route by the timestep, are told the nearest whole one. Throws as
   /// check(), and io::InputError where the model's or the decoder's numbers are not finite: no picture is made of
-  /// them.
+  /// them. On the CPU fewer images are drawn at a time than asked for where memory is short; io::OutOfMemory is thrown
+  /// before the first one where by the least estimate not even one fits.
   bool draw(const Request& request, const Observer& observer = {});
 
  private:
+  Request with_fitting_batch(const Request& request, bool watched) const;
   const vae::Autoencoder& decoder();
   std::optional<at::Tensor> decoded(const at::Tensor& latent, int64_t image, const Request& request,
                                     const Observer& observer, const std::function<double(double part)>& done_at);

@@ -12,6 +12,7 @@
 #include "dit/checkpoint.h"
 #include "dit/model_file.h"
 #include "io/error.h"
+#include "io/free_memory.h"
 #include "io/json.h"
 #include "io/split_mix.h"
 #include "kernels/linear/linear.h"
@@ -311,10 +312,13 @@ class Window {
 
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress) {
   recipe.validate();
+  const auto config = model_config(recipe);
+  // Master, average, gradient and two moments in fp32, the working copy perhaps in bf16.
+  if (options.device.is_cpu())
+    io::require_memory((5 * 4 + 2) * dit::count_parameters(config).total, "a training of " + recipe.model);
   const RunDirectory directory(options.directory);
   CheckpointFile checkpoint(options.directory);
 
-  const auto config = model_config(recipe);
   TrainingState state(recipe, options.device);
   const int64_t experts = config.routes_tokens() ? config.num_experts : config.timestep_experts;
   Window window(config.depth, experts);

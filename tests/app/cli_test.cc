@@ -515,11 +515,46 @@ TEST_F(Cli, OutOfMemoryHasItsOwnExitCode) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "AddressSanitizer reserves terabytes of address space";
 #endif
-  const auto outcome = run({"sample", "--count", "400", "--batch", "4096", "--steps", "1", "--out", "images"},
-                           {.folder = work(), .memory_limit = rlim_t{1} << 30});
+  const auto outcome =
+      run({"dataset", "--sheet", "sheet.png", "--per-class", "13", "--size", "38", "--zoom", "64"},
+          {.folder = work(), .memory_limit = rlim_t{1} << 30});
   EXPECT_EQ(outcome.code, 4) << outcome.err;
   EXPECT_TRUE(io::contains(outcome.err, "out of memory"));
   EXPECT_EQ(written(), std::vector<std::string>{});
+}
+
+TEST_F(Cli, WhereABatchDoesNotFitFewerAreDrawnAtATime) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer reserves terabytes of address space";
+#endif
+  const auto draw = [&](const char* count, const char* out, rlim_t limit) {
+    return run(
+        {"sample", "--class", "cube", "--count", count, "--batch", "4096", "--steps", "1", "--out", out},
+        {.folder = work(), .memory_limit = limit});
+  };
+  const auto outcome = draw("400", "many", rlim_t{1} << 30);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_EQ(draw("1", "one", RLIM_INFINITY).code, 0);
+  const auto pixels = [&](const char* folder) {
+    return io::read_png(work() / folder / "cube-0000.png").pixels;
+  };
+  EXPECT_TRUE(at::equal(pixels("many"), pixels("one")));
+}
+
+// Before main(), where nothing can be caught.
+TEST_F(Cli, WithoutMemoryToBeginItEndsWithAWord) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer reserves terabytes of address space";
+#endif
+  // The loader needs about as much as the libraries' files; a step further their constructors begin.
+  bool begun = false;
+  for (rlim_t limit = rlim_t{300} << 20; limit < rlim_t{8} << 30 && !begun; limit += limit / 32) {
+    const auto outcome = run({"--version"}, {.folder = work(), .memory_limit = limit});
+    begun = outcome.code == 0;
+    EXPECT_TRUE(outcome.code == 0 || outcome.code == 4 || outcome.code == 127)
+        << limit << ": " << outcome.code << outcome.err;
+  }
+  EXPECT_TRUE(begun);
 }
 
 TEST_F(Cli, InterruptedSamplingLeavesNoFile) {

@@ -6,6 +6,7 @@
 
 #include <new>
 #include <stdexcept>
+#include <system_error>
 
 #include "../io/scratch.h"
 #include "io/error.h"
@@ -212,6 +213,9 @@ TEST_F(Set, RoutingLoadSumsToOnePerLayer) {
 
 TEST(OutOfMemory, IsToldFromOtherFailures) {
   EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
+  EXPECT_TRUE(
+      is_out_of_memory(std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again))));
+  EXPECT_FALSE(is_out_of_memory(std::system_error(std::make_error_code(std::errc::permission_denied))));
   EXPECT_TRUE(is_out_of_memory(std::runtime_error("could not create a primitive")));
   EXPECT_TRUE(is_out_of_memory(std::runtime_error("could not create a memory object")));
   EXPECT_FALSE(is_out_of_memory(std::runtime_error("could not create a primitive descriptor")));

@@ -1,39 +1,15 @@
 // The estimates of plan_decode against what decoding really takes, and against the published size.
 #include "vae/plan.h"
 
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <functional>
 
+#include "../peak_memory.h"
 #include "random_autoencoder.h"
 
 namespace switchyard::vae {
 namespace {
-
-// Counts what the library's allocator gives out on this thread.
-class MemoryCounter : public c10::MemoryReportingInfoBase {
- public:
-  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
-    live_ += size;
-    peak_ = std::max(peak_, live_);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-  int64_t peak() const { return peak_; }
-
- private:
-  int64_t live_ = 0, peak_ = 0;
-};
-
-int64_t peak_of(const std::function<void()>& run) {
-  const auto counter = std::make_shared<MemoryCounter>();
-  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
-  run();
-  return counter->peak();
-}
 
 class PlanOfDtype : public ::testing::TestWithParam<at::ScalarType> {};
 
