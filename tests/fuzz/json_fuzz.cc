@@ -26,7 +26,7 @@ bool fuzz_json(Bytes bytes) {
     require(!has_members || (members == json && !is_key_twice), "other members than parse_json's");
     return true;
   } catch (const io::InputError& error) {
-    const bool is_syntax = std::string_view(error.what()).starts_with("fuzz is not JSON");
+    const bool is_syntax = std::string_view(error.what()).starts_with("fuzz is not JSON in UTF-8");
     require(!is_syntax || !Json::accept(text), "refused what is JSON");
     require(!has_members || is_key_twice, "parse_members takes what parse_json refuses");
     return false;
