@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "io/foreign_file.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/safetensors_format.h"
@@ -206,6 +207,7 @@ TensorFile parse_safetensors(std::span<std::byte> bytes, std::shared_ptr<const v
 
 TensorFile read_safetensors(const std::filesystem::path& path) {
   const auto file = std::make_shared<MappedFile>(path);
+  refuse_foreign(file->bytes(), path.string());
   return parse_safetensors(file->bytes(), file, path.string());
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "io/error.h"
+#include "io/foreign_file.h"
 #include "io/mapped_file.h"
 #include "io/memory_budget.h"
 #include "io/stored_zip.h"
@@ -188,6 +189,7 @@ bool is_torch_file(const std::filesystem::path& path) {
 
 TorchValue read_torch_file(const std::filesystem::path& path) {
   const auto file = std::make_shared<MappedFile>(path);
+  refuse_foreign(file->bytes(), path.string());
   return parse_torch_file(file->bytes(), file, path.string());
 }
 

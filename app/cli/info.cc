@@ -7,8 +7,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
 
 #include "app/cli/commands.h"
+#include "app/cli/info_tensors.h"
 #include "app/cli/interrupt.h"
 #include "app/cli/model_argument.h"
 #include "app/cli/names.h"
@@ -20,7 +22,7 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  bool json = false, routing = false;
+  bool json = false, routing = false, tensors = false;
 };
 
 nlohmann::json describe(const pipeline::ModelSource& source) {
@@ -181,11 +183,20 @@ void add_info_command(CLI::App& program) {
   add_model_options(command, options->model, /*positional=*/true);
   command.add_flag("--json", options->json, "As JSON, for programs");
   command.add_flag("--routing", options->routing, "What a routing recipe (sample --edit) can change, with an example");
+  command.add_flag("--tensors", options->tensors,
+                   "Every tensor of a safetensors or PyTorch file, of whatever program: name, dtype, shape, mean,\n"
+                   "deviation, and how many numbers are not finite. Nothing in the file is run");
   command.footer(
       "Examples\n"
       "  switchyard info dit-moe-s.pt                          what an official checkpoint is\n"
       "  switchyard info --json | jq .parameters.activated     how many parameters a token passes through");
   command.callback([options] {
+    if (options->tensors) {
+      if (options->model.file.empty()) throw std::invalid_argument("--tensors: expected the name of a file");
+      if (options->routing) throw std::invalid_argument("--tensors and --routing exclude each other");
+      print_tensors(options->model.file, options->json);
+      return;
+    }
     if (options->routing) {
       const auto routing = routing_of(source_of(options->model).open().config);
       options->json ? void(std::cout << routing.dump(2) << '\n') : print_routing(routing);

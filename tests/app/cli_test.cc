@@ -440,6 +440,20 @@ TEST_F(Cli, ObjectiveThatContradictsAFileOfOursIsDoubted) {
   EXPECT_TRUE(io::contains(outcome.err, "warning: the file states another objective")) << outcome.err;
 }
 
+TEST_F(Cli, InfoListsTheTensorsOfAnyFile) {
+  io::write_safetensors(work() / "x.safetensors", {{"a", at::tensor({1.0F, 3.0F})}, {"b\x1b", at::full({2, 2}, NAN)}});
+  const auto text = start({"info", "--tensors", "x.safetensors"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_EQ(text.out,
+            "name     dtype    shape   mean  deviation  not finite\n"
+            "a        float32  [2]        2          1\n"
+            "b\\u001b  float32  [2, 2]     0          0           4\n"
+            "2 tensors, 6 numbers, 24 bytes\n");
+  const auto json = nlohmann::json::parse(start({"info", "x.safetensors", "--tensors", "--json"}).out);
+  EXPECT_EQ(json.at(1).at("nan"), 4);
+  EXPECT_EQ(start({"info", "--tensors"}).code, 2);
+}
+
 TEST_F(Cli, ForeignPngIsNoSourceForFrom) {
   io::write_png(work() / "foreign.png", at::zeros({8, 8, 3}, at::kByte));
   const auto outcome = start({"sample", "--from", "foreign.png"});
