@@ -1,6 +1,6 @@
 // How our programs end where memory does and nobody can catch it: exit code 4 and a sentence, as elsewhere. That is before
-// main(), where the constructors of libtorch run, in a thread of a library, and within oneDNN, which does not look at what
-// malloc answered. There is nothing to call, it is enough to be linked in.
+// main(), where the constructors of libtorch run, in a thread of a library, in libgomp, which ends the program with 1 where
+// there is no room for a thread, and within oneDNN, which does not look at what malloc answered. There is nothing to call, it is enough to be linked in.
 #include <cxxabi.h>
 #include <errno.h>
 #include <sys/mman.h>
@@ -42,15 +42,25 @@ void on_terminate() {
 // What the dynamic linker runs before the constructors of all libraries.
 [[gnu::section(".preinit_array"), gnu::used]] void (*const first)(int, char**, char**) = watch_terminate;
 
+// Whether want of memory explains what just failed.
+bool memory_is_short() {
+  constexpr std::size_t kShort = 256 << 20;
+  return ::mmap(nullptr, kShort, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED;
+}
+
+void on_failed_exit(int status, void*) {
+  if (status == EXIT_FAILURE && memory_is_short()) end();
+}
+
 struct sigaction usual_fault;
 
 void on_fault(int) {
-  constexpr std::size_t kShort = 256 << 20;
-  if (::mmap(nullptr, kShort, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) end();
+  if (memory_is_short()) end();
   ::sigaction(SIGSEGV, &usual_fault, nullptr);  // another fault: the instruction runs again, and ends the process
 }
 
-[[gnu::constructor]] void watch_faults() {
+[[gnu::constructor]] void watch_failures() {
+  ::on_exit(on_failed_exit, nullptr);
   struct sigaction action = {};
   action.sa_handler = on_fault;
   ::sigemptyset(&action.sa_mask);
