@@ -47,9 +47,18 @@ def table_of(cells, metrics):
         ratio = c["numbers"]["frechet"]["ratio"]
         lines.append(f"| {c['solver']} | {c['steps']} | {c['guidance']:g} | {c['forwards']} | {ratio:.3f} | {numbers} |")
     reference = cells[0]["reference"]
-    lines.append(f"\n{cells[0]['images']} images in each cell against {reference['count']} ({reference['name']}), "
+    lines.append(f"\n{cells[0]['images']} images in each cell against {reference['count']} ({pathlib.Path(reference['name']).name}), "
                  f"{cells[0]['network']}; ± is a 95 % interval, sorted by {first[metrics[0]]['name']}.")
     return "\n".join(lines) + "\n"
+
+
+def apart(numbers, factor=1.3):
+    """Those of the numbers that have room beside each other on a logarithmic axis."""
+    chosen = []
+    for number in sorted(numbers):
+        if not chosen or number >= factor * chosen[-1]:
+            chosen.append(number)
+    return chosen
 
 
 def plot(cells, metric, file):
@@ -66,16 +75,16 @@ def plot(cells, metric, file):
         if metric != "frechet":  # whose distance depends on the number of images
             axis.axhline(floor, color="0.5", linestyle="--", linewidth=1, label="real against real")
         axis.set_xscale("log")
-        ticks = sorted({c["forwards"] for c in cells if c["guidance"] == scale})
-        axis.set_xticks(ticks[:: max(1, len(ticks) // 6)])
+        axis.set_xticks(apart({c["forwards"] for c in cells if c["guidance"] == scale}))
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_title(f"guidance {scale:g}")
         axis.set_xlabel("forwards of the model per image")
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel(cells[0]["numbers"][metric]["name"])
-    axes[0][-1].legend(fontsize=8)
-    figure.tight_layout()
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.tight_layout(rect=(0, 0.09, 1, 1))
+    figure.legend(handles, labels, loc="lower center", ncol=len(labels), fontsize=9, frameon=False)
     figure.savefig(file, dpi=100)
     plt.close(figure)
 
