@@ -4,7 +4,9 @@
 // legacy one (a row of pickles, then the storages). What they may hold: dicts, OrderedDicts, lists, tuples,
 // sets (as lists), numbers, texts, None, argparse.Namespace, torch.Size (as a tuple), torch.device and dtypes
 // (as texts), and tensors of every real dtype with any strides, parameters among them. Integers beyond 64
-// bits become their decimal text; attributes of an OrderedDict (the _metadata of a state dict) are dropped.
+// bits become their decimal text; attributes of an OrderedDict (the _metadata of a state dict) are dropped. NumPy's
+// numbers are numbers. What is made of any other name (a module, an optimizer, an enumeration) is an object with the
+// attributes "<class>", the name, "<arguments>", and those that it was given; a name alone is the text "<module.name>".
 //
 // Reading allocates no more than twice the file's size (at least 1 MiB) beside the mapping.
 #pragma once

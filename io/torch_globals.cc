@@ -14,6 +14,7 @@ constexpr auto kGlobals = std::to_array<TorchGlobal>({
     {"torch._utils", "_rebuild_tensor_v3", Role::rebuild_tensor_v3},
     {"torch._utils", "_rebuild_parameter", Role::rebuild_parameter},
     {"torch._utils", "_rebuild_parameter_with_state", Role::rebuild_parameter},
+    {"torch._tensor", "_rebuild_from_type_v2", Role::rebuild_subclass},
     {"collections", "OrderedDict", Role::ordered_dict},
     {"collections", "Counter", Role::counter},
     {"argparse", "Namespace", Role::name_space},

@@ -1,5 +1,4 @@
-// The names that a PyTorch file may mention: everything else is refused. None is ever imported or called;
-// each only says what plain data its arguments stand for.
+// The names in a PyTorch file that we know: what plain data their arguments stand for. None is ever imported or called.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,6 +17,7 @@ enum class TorchRole : std::uint8_t {
   rebuild_tensor_v2,  // (storage, offset, size, stride, requires_grad, hooks, [metadata])
   rebuild_tensor_v3,  // (storage, offset, size, stride, requires_grad, hooks, dtype, [metadata])
   rebuild_parameter,  // (data, requires_grad, hooks, [state])
+  rebuild_subclass,   // (one of the above, type, its arguments, state)
   size,
   device,
   storage,
@@ -31,7 +31,7 @@ struct TorchGlobal {
   at::ScalarType dtype = at::ScalarType::Undefined;  // of storages and dtypes
 };
 
-// nullptr where the name is not allowed. The result lives as long as the program.
+// nullptr for any other name. The result lives as long as the program.
 const TorchGlobal* find_torch_global(std::string_view module, std::string_view name);
 
 // "float32": the name in the module torch; "unknown" for what files cannot hold.

@@ -15,14 +15,30 @@ namespace {
 using Kind = PickleNode::Kind;
 
 // Opcodes that pickle knows and checkpoints do not need.
-constexpr std::array<std::pair<unsigned char, std::string_view>, 27> kRefused{{
-    {'0', "POP"},        {'1', "POP_MARK"},       {'2', "DUP"},          {'F', "FLOAT"},
-    {'I', "INT"},        {'L', "LONG"},           {'S', "STRING"},       {'V', "UNICODE"},
-    {'P', "PERSID"},     {'d', "DICT"},           {'l', "LIST"},         {'g', "GET"},
-    {'p', "PUT"},        {'i', "INST"},           {'o', "OBJ"},          {0x82, "EXT1"},
-    {0x83, "EXT2"},      {0x84, "EXT4"},          {0x8b, "LONG4"},       {0x91, "FROZENSET"},
-    {0x92, "NEWOBJ_EX"}, {0x96, "BYTEARRAY8"},    {0x97, "NEXT_BUFFER"}, {0x98, "READONLY_BUFFER"},
-    {'B', "BINBYTES"},   {'C', "SHORT_BINBYTES"}, {0x8e, "BINBYTES8"},
+constexpr std::array<std::pair<unsigned char, std::string_view>, 23> kRefused{{
+    {'0', "POP"},
+    {'1', "POP_MARK"},
+    {'2', "DUP"},
+    {'F', "FLOAT"},
+    {'I', "INT"},
+    {'L', "LONG"},
+    {'S', "STRING"},
+    {'V', "UNICODE"},
+    {'P', "PERSID"},
+    {'d', "DICT"},
+    {'l', "LIST"},
+    {'g', "GET"},
+    {'p', "PUT"},
+    {'i', "INST"},
+    {'o', "OBJ"},
+    {0x82, "EXT1"},
+    {0x83, "EXT2"},
+    {0x84, "EXT4"},
+    {0x8b, "LONG4"},
+    {0x91, "FROZENSET"},
+    {0x96, "BYTEARRAY8"},
+    {0x97, "NEXT_BUFFER"},
+    {0x98, "READONLY_BUFFER"},
 }};
 
 class Machine {
@@ -133,22 +149,43 @@ class Machine {
   }
 
   void push_global(std::string_view module, std::string_view name) {
-    const TorchGlobal* global = find_torch_global(module, name);
-    if (global == nullptr)
-      fail("refused the name " +
-           quote(std::string(module.substr(0, 120)) + "." + std::string(name.substr(0, 120))) +
-           ": only tensors and plain data are read, and nothing in the file is run");
-    push_new(Kind::global, global);
+    if (const TorchGlobal* global = find_torch_global(module, name)) return push_new(Kind::global, global);
+    if (!is_utf8(module) || !is_utf8(name))
+      fail("expected a name in UTF-8, found " + quote(module) + " and " + quote(name));
+    context_.budget.take_block(sizeof(std::string) + module.size() + name.size() + 1, "names");
+    push_new(
+        Kind::foreign,
+        std::string_view(context_.graph.names.emplace_back(std::string(module).append(".").append(name))));
   }
 
   void extend(PickleRef target, Kind kind, const char* opcode, const std::vector<PickleRef>& added) {
     PickleNode& node = context_.graph.nodes[target];
+    if (!foreign_class(context_.graph, node).empty()) return extend_foreign(target, kind, opcode, added);
     if (node.kind != kind)
       fail(std::string(opcode) + ": expected " + (kind == Kind::list ? "a list" : "a dict") + ", found " +
            describe(node));
     if (kind == Kind::dict && added.size() % 2 != 0)
       fail(std::string(opcode) + ": expected keys and values, found a key without a value");
     auto& children = std::get<std::vector<PickleRef>>(node.value);
+    context_.budget.reserve(children, added.size(), "containers");
+    children.insert(children.end(), added.begin(), added.end());
+  }
+
+  // Of a class that is derived from list or dict: elements by their numbers, items by their keys.
+  void extend_foreign(PickleRef target, Kind kind, const char* opcode, std::vector<PickleRef> added) {
+    if (kind == Kind::dict && added.size() % 2 != 0)
+      fail(std::string(opcode) + ": expected keys and values, found a key without a value");
+    if (kind == Kind::list) {
+      auto number = static_cast<std::int64_t>(context_.graph[target].children().size()) / 2;
+      context_.budget.take_block(2 * added.size() * sizeof(PickleRef), "containers");
+      std::vector<PickleRef> numbered;
+      for (const PickleRef element : added) {
+        numbered.push_back(context_.add(Kind::integer, number++));
+        numbered.push_back(element);
+      }
+      added = std::move(numbered);
+    }
+    auto& children = std::get<std::vector<PickleRef>>(context_.graph.nodes[target].value);
     context_.budget.reserve(children, added.size(), "containers");
     children.insert(children.end(), added.begin(), added.end());
   }
@@ -174,6 +211,11 @@ class Machine {
     const PickleRef id = pop();
     if (context_.graph[id].kind != Kind::tuple)
       fail("BINPERSID: expected a tuple that describes a storage, found " + describe(context_.graph[id]));
+    // A class in the legacy format: "module", the class, its file, its source.
+    if (const auto& parts = context_.graph[id].children(); parts.size() == 4) {
+      const auto& first = context_.graph[parts[0]];
+      if (first.kind == Kind::text && first.text() == "module") return push(parts[1]);
+    }
     context_.budget.take_block(context_.graph[id].children().size() * sizeof(PickleRef), "storages");
     context_.budget.reserve(context_.graph.storages, 1, "storages");
     const PickleRef storage = context_.add(Kind::storage, context_.graph[id].children());
@@ -242,6 +284,13 @@ bool Machine::step(unsigned char opcode) {
     case 0x8d:  // BINUNICODE8
       return push_text(take<std::uint64_t>()), true;
 
+    case 'C':  // SHORT_BINBYTES
+      return push_new(Kind::bytes, as_text(take_bytes(take<std::uint8_t>()))), true;
+    case 'B':  // BINBYTES
+      return push_new(Kind::bytes, as_text(take_bytes(take<std::uint32_t>()))), true;
+    case 0x8e:  // BINBYTES8
+      return push_new(Kind::bytes, as_text(take_bytes(take<std::uint64_t>()))), true;
+
     case ')':  // EMPTY_TUPLE
       return push_new(Kind::tuple, std::vector<PickleRef>{}), true;
     case 0x85:  // TUPLE1, TUPLE2, TUPLE3
@@ -304,6 +353,10 @@ bool Machine::step(unsigned char opcode) {
       const PickleRef arguments = pop(), type = pop();
       return push(new_object(context_, type, arguments)), true;
     }
+    case 0x92: {  // NEWOBJ_EX
+      const PickleRef keywords = pop(), arguments = pop(), type = pop();
+      return push(new_object(context_, type, arguments, keywords)), true;
+    }
     case 'b': {  // BUILD
       const PickleRef state = pop();
       return set_attributes(context_, top(), state), true;
@@ -323,6 +376,14 @@ bool Machine::step(unsigned char opcode) {
 PickleGraph parse_torch_pickle(std::span<const std::byte> bytes, const std::string& where, std::uint64_t base,
                                MemoryBudget& budget) {
   return Machine(bytes, where, base, budget).run();
+}
+
+std::string_view foreign_class(const PickleGraph& graph, const PickleNode& node) {
+  if (node.kind != Kind::object || node.children().empty()) return {};
+  const PickleNode& key = graph[node.children()[0]];
+  // By address: an attribute may have the same name.
+  if (key.kind != Kind::text || key.text().data() != kForeignClass.data()) return {};
+  return graph[node.children()[1]].text();
 }
 
 std::string describe(const PickleNode& node) {
@@ -345,8 +406,12 @@ std::string describe(const PickleNode& node) {
       return "a list of " + std::to_string(node.children().size());
     case Kind::dict:
       return "a dict of " + std::to_string(node.children().size() / 2);
+    case Kind::bytes:
+      return std::to_string(node.text().size()) + " bytes";
     case Kind::object:
-      return "an argparse.Namespace";
+      return node.children().empty() ? "an object" : "an object with attributes";
+    case Kind::foreign:
+      return "the name " + quote(node.text());
     case Kind::global:
       return "the name " + std::string(node.global().module) + "." + std::string(node.global().name);
     case Kind::storage:

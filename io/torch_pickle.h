@@ -1,8 +1,8 @@
 // Python's pickle as inert data: the bytes become a graph of plain nodes, and nothing is ever called.
 //
-// Understands what torch.save writes in protocols 2 to 5. Names are looked up in torch_globals.h; the first
-// one that is not there, and the first opcode that no checkpoint needs, is refused with its byte
-// position. Source: the opcode table of Python's pickletools module.
+// Understands what torch.save writes in protocols 2 to 5. Names are looked up in torch_globals.h; what is made of
+// any other name is an object that says so and holds what it would have been made of. The first opcode that no checkpoint
+// needs is refused with its byte position. Source: the opcode table of Python's pickletools module.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +29,13 @@ struct PickleNode {
     big_integer,  // text: the bytes of a little-endian two's complement number of more than 64 bits
     real,
     text,    // UTF-8
+    bytes,   // text: as they are
     tuple,   // children: elements
     list,    // children: elements
     dict,    // children: key, value, key, value, ...
-    object,  // an argparse.Namespace; children: name, value, ...
+    object,  // an argparse.Namespace, or of a foreign class; children: name, value, ...
     global,
+    foreign,  // text: a name that is not in torch_globals.h, "numpy.dtype"
     storage,  // children: what torch.save's persistent id holds
     tensor,   // children: the global that rebuilds it, the tuple of its arguments
     device,   // children: type and index
@@ -50,9 +52,15 @@ struct PickleNode {
   const std::vector<PickleRef>& children() const { return std::get<std::vector<PickleRef>>(value); }
 };
 
+// The first attributes of an object of a foreign class: its name, and what it would have been called with; and what it
+// would have been told afterwards, where that is no dict of attributes.
+inline constexpr std::string_view kForeignClass = "<class>", kForeignArguments = "<arguments>",
+                                  kForeignState = "<state>";
+
 // Containers may be shared and may even hold themselves: whoever walks the graph bounds its steps and depth.
 struct PickleGraph {
   std::deque<PickleNode> nodes;
+  std::deque<std::string> names;  // of foreign nodes
   PickleRef root = 0;
   std::vector<PickleRef> storages;  // every node of that kind, in the file's order
   std::size_t size = 0;             // bytes of the pickle, which ends with its STOP
@@ -64,6 +72,9 @@ struct PickleGraph {
 // "byte N" in messages, and `base` is the number of the first byte. InputError: anything else than the above.
 PickleGraph parse_torch_pickle(std::span<const std::byte> bytes, const std::string& where, std::uint64_t base,
                                MemoryBudget& budget);
+
+// The name of an object's foreign class; empty for an argparse.Namespace and whatever is no object.
+std::string_view foreign_class(const PickleGraph& graph, const PickleNode& node);
 
 // What a node is, for messages: "a list", "the integer -1", "the text \"abc\"".
 std::string describe(const PickleNode& node);

@@ -35,16 +35,32 @@ PickleRef ordered_dict(PickleContext& context, const std::vector<PickleRef>& arg
   return context.add(Kind::dict, std::move(children));
 }
 
+// What would have been made by calling a foreign name.
+PickleRef foreign_object(PickleContext& context, PickleRef callee, PickleRef arguments,
+                         std::optional<PickleRef> keywords) {
+  std::vector<PickleRef> children;
+  const auto add = [&](std::string_view name, PickleRef value) {
+    children.push_back(context.add(Kind::text, name));
+    children.push_back(value);
+  };
+  context.budget.take_block((keywords ? 6 : 4) * sizeof(PickleRef), "containers");
+  add(kForeignClass, context.add(Kind::text, context.graph[callee].text()));
+  add(kForeignArguments, arguments);
+  if (keywords) add("<keywords>", *keywords);
+  return context.add(Kind::object, std::move(children));
+}
+
 }  // namespace
 
 PickleRef reduce(PickleContext& context, PickleRef callee, PickleRef arguments) {
   const PickleNode& function = context.graph[callee];
   const PickleNode& tuple = context.graph[arguments];
-  if (function.kind != Kind::global)
+  if (function.kind != Kind::global && function.kind != Kind::foreign)
     context.fail("REDUCE: expected the name of something that torch.save writes, found " +
                  describe(function));
   if (tuple.kind != Kind::tuple)
     context.fail("REDUCE: expected a tuple of arguments, found " + describe(tuple));
+  if (function.kind == Kind::foreign) return foreign_object(context, callee, arguments, {});
   const std::vector<PickleRef>& given = tuple.children();
   const auto first_is = [&](Kind kind) { return !given.empty() && context.graph[given[0]].kind == kind; };
   const std::string name = name_of(function.global());
@@ -79,6 +95,11 @@ PickleRef reduce(PickleContext& context, PickleRef callee, PickleRef arguments) 
     case TorchRole::rebuild_parameter:
       if (given.size() < 3 || !first_is(Kind::tensor)) refuse("a tensor, requires_grad and hooks");
       return given[0];
+    case TorchRole::rebuild_subclass:
+      if (given.size() != 4 || !first_is(Kind::global) ||
+          context.graph[given[0]].global().role == TorchRole::rebuild_subclass)
+        refuse("a function that rebuilds a tensor, a type, its arguments and a state");
+      return reduce(context, given[0], given[2]);
     case TorchRole::name_space:
     case TorchRole::storage:
     case TorchRole::untyped_storage:
@@ -88,10 +109,12 @@ PickleRef reduce(PickleContext& context, PickleRef callee, PickleRef arguments) 
   context.fail("REDUCE: " + name + " is a name that torch.save never writes with arguments");
 }
 
-PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments) {
+PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments,
+                     std::optional<PickleRef> keywords) {
   const PickleNode& node = context.graph[type];
-  if (node.kind != Kind::global || node.global().role != TorchRole::name_space)
-    context.fail("NEWOBJ: expected argparse.Namespace, found " + describe(node));
+  if (node.kind == Kind::foreign) return foreign_object(context, type, arguments, keywords);
+  if (node.kind != Kind::global || node.global().role != TorchRole::name_space || keywords)
+    context.fail("NEWOBJ: expected a class, found " + describe(node));
   const PickleNode& tuple = context.graph[arguments];
   if (tuple.kind != Kind::tuple || !tuple.children().empty())
     context.fail("NEWOBJ: expected an empty tuple of arguments, found " + describe(tuple));
@@ -101,6 +124,14 @@ PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments
 void set_attributes(PickleContext& context, PickleRef target, PickleRef state) {
   PickleNode& object = context.graph.nodes[target];
   const PickleNode& fields = context.graph[state];
+  const bool is_foreign = !foreign_class(context.graph, object).empty();
+  if (is_foreign && fields.kind != Kind::dict) {
+    auto& children = std::get<std::vector<PickleRef>>(object.value);
+    context.budget.reserve(children, 2, "containers");
+    children.push_back(context.add(Kind::text, kForeignState));
+    children.push_back(state);
+    return;
+  }
   if (object.kind != Kind::object && object.kind != Kind::dict)
     context.fail("BUILD: expected an argparse.Namespace or an OrderedDict, found " + describe(object));
   if (fields.kind != Kind::dict)

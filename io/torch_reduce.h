@@ -1,8 +1,9 @@
-// What REDUCE, NEWOBJ and BUILD mean for the allowed names: plain nodes, made by us.
+// What REDUCE, NEWOBJ and BUILD mean for the names that we know, and for foreign ones: plain nodes, made by us.
 #pragma once
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -33,7 +34,8 @@ struct PickleContext {
 
 // Each returns the node that results, or throws InputError for what is not allowed.
 PickleRef reduce(PickleContext& context, PickleRef callee, PickleRef arguments);
-PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments);
+PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments,
+                     std::optional<PickleRef> keywords = {});
 void set_attributes(PickleContext& context, PickleRef target, PickleRef state);
 
 }  // namespace switchyard::io

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "io/numpy_scalar.h"
 #include "io/text.h"
 
 namespace switchyard::io {
@@ -72,6 +73,10 @@ class TreeMaker {
       case Kind::global:
         if (node.global().role != TorchRole::dtype) break;
         return {ValueKind::string, text(std::string("torch.").append(node.global().name))};
+      case Kind::foreign:
+        return {ValueKind::string, angled(node.text())};
+      case Kind::bytes:
+        return {ValueKind::string, angled(describe(node))};
       case Kind::tensor:
         return {ValueKind::tensor, rebuild_tensor(graph_, node, storages_, where_, budget_)};
       case Kind::tuple:
@@ -81,10 +86,12 @@ class TreeMaker {
       case Kind::dict:
         return {ValueKind::dict, items(node, depth)};
       case Kind::object:
-        return {ValueKind::object, items(node, depth)};
+        return foreign_class(graph_, node).empty() ? TorchValue{ValueKind::object, items(node, depth)}
+                                                   : foreign(node, depth);
       case Kind::storage:
         break;
     }
+    if (in_foreign_ > 0) return {ValueKind::string, angled(describe(node))};
     fail(node, "expected tensors and plain data, found " + describe(node));
   }
 
@@ -98,11 +105,29 @@ class TreeMaker {
     return std::string(text);
   }
 
+  // What stands for itself alone.
+  std::string angled(std::string_view name) {
+    std::string shown = "<";
+    shown += name;
+    shown += '>';
+    budget_.take_block(shown.size(), "texts");
+    return shown;
+  }
+
   std::string device(const PickleNode& node) const {
     std::string name(graph_[node.children()[0]].text());
     if (node.children().size() == 2)
       name.append(":").append(std::to_string(graph_[node.children()[1]].integer()));
     return name;
+  }
+
+  // What nobody knows may hold what nothing else may.
+  TorchValue foreign(const PickleNode& node, int depth) {
+    if (const auto number = numpy_scalar(graph_, node)) return *number;
+    ++in_foreign_;
+    TorchValue made{ValueKind::object, items(node, depth)};
+    --in_foreign_;
+    return made;
   }
 
   std::vector<TorchValue> elements(const PickleNode& node, int depth) {
@@ -119,10 +144,13 @@ class TreeMaker {
       const PickleNode& key = graph_[node.children()[i]];
       const bool is_scalar = key.kind == Kind::null || key.kind == Kind::boolean ||
                              key.kind == Kind::integer || key.kind == Kind::real || key.kind == Kind::text;
-      if (!is_scalar) fail(key, "expected a text or a number as the key of a dict, found " + describe(key));
-      made.push_back({make(node.children()[i], depth + 1), make(node.children()[i + 1], depth + 1)});
+      if (!is_scalar && in_foreign_ == 0)
+        fail(key, "expected a text or a number as the key of a dict, found " + describe(key));
+      auto name = is_scalar ? make(node.children()[i], depth + 1)
+                            : TorchValue{ValueKind::string, angled(describe(key))};
+      made.push_back({std::move(name), make(node.children()[i + 1], depth + 1)});
     }
-    check_keys(node);
+    if (in_foreign_ == 0) check_keys(node);
     return made;
   }
 
@@ -151,6 +179,7 @@ class TreeMaker {
   const TorchStorages& storages_;
   const std::string& where_;
   MemoryBudget& budget_;
+  int in_foreign_ = 0;
 };
 
 }  // namespace

@@ -145,8 +145,8 @@ std::vector<std::string> torch_file_seeds() {
   seeds.push_back(pickle(magic) + protocol + pickle("]"));
   seeds.push_back(pickle(magic) + protocol + pickle(dict({{"N", "N"}, {text("little_endian"), "N"}})));
 
-  for (const auto& files :
-       {io::hostile_code(), io::hostile_pickles(), io::hostile_tensors(), io::hostile_legacy_files()})
+  for (const auto& files : {io::hostile_code(), io::foreign_code(), io::hostile_pickles(),
+                            io::hostile_tensors(), io::hostile_legacy_files()})
     for (const io::Hostile& file : files) {
       seeds.push_back(file.bytes);
       // The pickle alone: from its second opcode to the entry after it.

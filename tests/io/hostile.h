@@ -24,6 +24,8 @@ std::vector<Hostile> hostile_zips();  // of the reader of stored zip archives
 
 // PyTorch files, by what is wrong with them.
 std::vector<Hostile> hostile_code();
+std::vector<Hostile>
+foreign_code();  // nothing wrong: names that mean nothing to us; what must be read, as JSON
 std::vector<Hostile> hostile_pickles();
 std::vector<Hostile> hostile_tensors();
 std::vector<Hostile> hostile_legacy_files();

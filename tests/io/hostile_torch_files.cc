@@ -31,35 +31,79 @@ std::string trap() {
   return (std::filesystem::temp_directory_path() / "switchyard-hostile-pickle-ran").string();
 }
 
-std::vector<Hostile> hostile_code() {
+std::vector<Hostile> foreign_code() {
   const std::string touch = text("touch "s + trap());
   const std::string system = global("os", "system");
   return {
-      {"GLOBAL os.system", torch_zip(system), "byte 2: refused the name \"os.system\""},
-      {"REDUCE os.system", torch_zip(reduce(system, {touch})), "refused the name \"os.system\""},
-      {"posix.system", torch_zip(reduce(global("posix", "system"), {touch})), "\"posix.system\""},
-      {"builtins.eval", torch_zip(reduce(global("builtins", "eval"), {touch})), "\"builtins.eval\""},
+      {"GLOBAL os.system", torch_zip(system), "\"<os.system>\""},
+      {"REDUCE os.system", torch_zip(reduce(system, {touch})),
+       "{\"<arguments>\":[\"touch " + trap() + "\"],\"<class>\":\"os.system\"}"},
+      {"posix.system", torch_zip(reduce(global("posix", "system"), {touch})), "posix.system"},
+      {"builtins.eval", torch_zip(reduce(global("builtins", "eval"), {touch})), "builtins.eval"},
       {"__builtin__.exec", torch_zip(reduce(global("__builtin__", "exec"), {touch})), "__builtin__.exec"},
       {"builtins.getattr", torch_zip(reduce(global("builtins", "getattr"), {text("a"), text("b")})),
        "getattr"},
       {"subprocess.Popen", torch_zip(reduce(global("subprocess", "Popen"), {touch})), "subprocess.Popen"},
-      {"STACK_GLOBAL", torch_zip(text("os") + text("system") + "\x93" + tuple({touch}) + "R"),
-       "\"os.system\""},
-      {"STACK_GLOBAL of numbers", torch_zip(integer(1) + integer(2) + "\x93"),
-       "STACK_GLOBAL: expected two texts"},
-      {"nested name", torch_zip(global("torch", "_utils._rebuild_tensor_v2")), "refused the name"},
-      {"name in the wrong module", torch_zip(global("torch", "OrderedDict")), "refused the name"},
-      {"torch.load", torch_zip(reduce(global("torch", "load"), {touch})), "\"torch.load\""},
-      {"torch.hub.load", torch_zip(global("torch.hub", "load")), "\"torch.hub.load\""},
-      {"a module of a model", torch_zip(global("torch.nn.modules.linear", "Linear") + ")\x81}b"), "Linear"},
+      {"STACK_GLOBAL", torch_zip(text("os") + text("system") + "\x93" + tuple({touch}) + "R"), "os.system"},
+      {"nested name", torch_zip(global("torch", "_utils._rebuild_tensor_v2")),
+       "<torch._utils._rebuild_tensor_v2>"},
+      {"name in the wrong module", torch_zip(global("torch", "OrderedDict")), "<torch.OrderedDict>"},
+      {"torch.load", torch_zip(reduce(global("torch", "load"), {touch})), "torch.load"},
+      {"torch.hub.load", torch_zip(global("torch.hub", "load")), "<torch.hub.load>"},
+      {"a module of a model",
+       torch_zip(global("torch.nn.modules.linear", "Linear") + ")\x81" + dict({{text("bias"), integer(1)}}) +
+                 "b"),
+       R"({"<arguments>":[],"<class>":"torch.nn.modules.linear.Linear","bias":1})"},
+      {"NEWOBJ_EX", torch_zip(global("a", "B") + ")" + dict({{text("x"), integer(2)}}) + "\x92"),
+       R"({"<arguments>":[],"<class>":"a.B","<keywords>":{"x":2}})"},
+      {"a state that is no dict", torch_zip(global("a", "B") + ")\x81" + tuple({integer(3)}) + "b"),
+       R"({"<arguments>":[],"<class>":"a.B","<state>":[3]})"},
+      {"a list by another name",
+       torch_zip(reduce(global("a", "List"), {}) + "(" + integer(7) + integer(8) + "e"),
+       R"({"2":7,"3":8,"<arguments>":[],"<class>":"a.List"})"},
+      {"a dict by another name", torch_zip(reduce(global("a", "Dict"), {}) + text("k") + integer(7) + "s"),
+       R"({"<arguments>":[],"<class>":"a.Dict","k":7})"},
+      {"a key that is no text",
+       torch_zip(reduce(global("a", "Dict"), {}) + tuple({integer(1)}) + integer(7) + "s"),
+       R"("<a tuple of 1>":7)"},
+      {"an attribute that looks like a class",
+       torch_zip(global("argparse", "Namespace") + ")\x81" + dict({{text("<class>"), integer(5)}}) + "b"),
+       R"({"<class>":5})"},
+      {"a storage inside",
+       torch_zip(reduce(global("a", "B"), {storage("FloatStorage", "0", 6)}), {{"0", kData}}),
+       "[\"<a storage>\"]"},
+      {"bytes", torch_zip("C\x03"s + "\xff\0\x1b"s), "\"<3 bytes>\""},
+      {"code in a legacy file", torch_legacy(reduce(system, {touch})), "os.system"},
+      {"control characters in a name", torch_zip(global("os\x1b[31m", "system")), "<os\\u001b[31m.system>"},
+  };
+}
+
+std::vector<Hostile> hostile_code() {
+  const std::string touch = text("touch "s + trap());
+  const std::string system = global("os", "system");
+  return {
       {"INST", torch_zip("("s + touch + "ios\nsystem\n"), "refused the opcode INST"},
-      {"OBJ", torch_zip("("s + global("os", "system") + touch + "o"), "refused the name"},
+      {"OBJ", torch_zip("("s + global("os", "system") + touch + "o"), "refused the opcode OBJ"},
       {"OBJ of an allowed name", torch_zip("("s + global("argparse", "Namespace") + "o"),
        "refused the opcode OBJ"},
-      {"NEWOBJ of a dict", torch_zip("})\x81"), "NEWOBJ: expected argparse.Namespace, found a dict"},
+      {"STACK_GLOBAL of numbers", torch_zip(integer(1) + integer(2) + "\x93"),
+       "STACK_GLOBAL: expected two texts"},
+      {"a name that is not UTF-8", torch_zip(global("os\xff", "system")), "expected a name in UTF-8"},
+      {"a tensor rebuilt by a foreign name",
+       torch_zip(dict(
+           {{text("w"), reduce(global("torch._tensor", "_rebuild_from_type_v2"),
+                               {global("os", "system"), global("torch", "Tensor"), tuple({}), dict({})})}})),
+       "expected a function that rebuilds a tensor"},
+      {"rebuilding that rebuilds itself",
+       torch_zip(
+           reduce(global("torch._tensor", "_rebuild_from_type_v2"),
+                  {global("torch._tensor", "_rebuild_from_type_v2"), integer(0), tuple({}), integer(0)})),
+       "expected a function that rebuilds a tensor"},
+      {"NEWOBJ of a dict", torch_zip("})\x81"), "NEWOBJ: expected a class, found a dict"},
       {"NEWOBJ with arguments", torch_zip(global("argparse", "Namespace") + tuple({touch}) + "\x81"),
        "NEWOBJ: expected an empty tuple"},
-      {"NEWOBJ_EX", torch_zip(global("argparse", "Namespace") + ")}\x92"), "refused the opcode NEWOBJ_EX"},
+      {"NEWOBJ_EX of a Namespace", torch_zip(global("argparse", "Namespace") + ")}\x92"),
+       "NEWOBJ: expected a class"},
       {"EXT1", torch_zip("\x82\x01"), "refused the opcode EXT1"},
       {"EXT2", torch_zip("\x83\x01\x02"), "refused the opcode EXT2"},
       {"EXT4", torch_zip("\x84\x01\x02\x03\x04"), "refused the opcode EXT4"},
@@ -78,8 +122,6 @@ std::vector<Hostile> hostile_code() {
        "torch.FloatStorage is a name that torch.save never writes with arguments"},
       {"BYTEARRAY8", torch_zip("\x96"s + le(1, 8) + "x"), "refused the opcode BYTEARRAY8"},
       {"NEXT_BUFFER", torch_zip("\x97"), "refused the opcode NEXT_BUFFER"},
-      {"code in a legacy file", torch_legacy(reduce(system, {touch})), "refused the name \"os.system\""},
-      {"control characters in a name", torch_zip(global("os\x1b[31m", "system")), "\"os\\u001b[31m.system\""},
   };
 }
 
@@ -278,7 +320,7 @@ std::vector<Hostile> hostile_tensors() {
       {"view of a storage", claim({text("storage"), type, text("0"), text("cpu"), integer(6), tuple({})}),
        "views of storages"},
       {"quantized storage", torch_zip(storage("QInt8Storage", "0", 6)),
-       "refused the name \"torch.QInt8Storage\""},
+       "expected a storage type, found the name \"torch.QInt8Storage\""},
   };
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,6 +47,18 @@ class TorchHostileTest : public Scratch {
 };
 
 TEST_F(TorchHostileTest, NothingIsRun) { expect_refused(hostile_code()); }
+
+TEST_F(TorchHostileTest, ForeignNamesAreReadAsWhatTheyAreAndNotRun) {
+  std::filesystem::remove(trap());
+  for (const Hostile& foreign : foreign_code()) {
+    SCOPED_TRACE(foreign.what);
+    const auto bytes = std::make_shared<std::string>(foreign.bytes);
+    const auto value = parse_torch_file(std::as_writable_bytes(std::span(*bytes)), bytes, "file.pt");
+    EXPECT_TRUE(contains(to_json(value).dump(), foreign.message));
+    EXPECT_FALSE(std::filesystem::exists(trap()));
+  }
+}
+
 TEST_F(TorchHostileTest, MalformedPicklesAreRefused) { expect_refused(hostile_pickles()); }
 TEST_F(TorchHostileTest, TensorsOutsideTheirStorageAreRefused) { expect_refused(hostile_tensors()); }
 TEST_F(TorchHostileTest, MalformedLegacyFilesAreRefused) { expect_refused(hostile_legacy_files()); }
