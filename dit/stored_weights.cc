@@ -77,10 +77,32 @@ Named tensors_in(const io::TorchValue& value) {
   return tensors;
 }
 
+// A torch.nn.Module that was saved whole: its parameters and buffers, and those of the modules within.
+bool is_module(const io::TorchValue& value) {
+  return value.find("_parameters") != nullptr && value.find("_modules") != nullptr;
+}
+
+void collect(const io::TorchValue& module, const std::string& prefix, Named& tensors) {
+  for (const char* kind : {"_parameters", "_buffers"}) {
+    const auto* own = module.find(kind);
+    if (own == nullptr || !own->has_items()) continue;
+    for (auto& [name, tensor] : tensors_in(*own)) tensors.emplace_back(prefix + name, std::move(tensor));
+  }
+  const auto* inner = module.find("_modules");
+  if (inner == nullptr || !inner->has_items()) return;
+  for (const auto& [key, each] : inner->items())
+    if (key.kind == io::TorchValue::Kind::string) collect(each, prefix + key.string() + ".", tensors);
+}
+
 void find_models(const io::TorchValue& value, const std::string& path, int depth,
                  std::vector<Candidate>& found) {
   constexpr int kDeepest = 4;
   if (!value.has_items() || depth == kDeepest) return;
+  if (is_module(value)) {
+    Named tensors;
+    collect(value, "", tensors);
+    return find_models(tensors, path, found);
+  }
   find_models(tensors_in(value), path, found);
   if (const auto* shadow = value.find("shadow_params"); shadow != nullptr && shadow->has_elements()) {
     Candidate candidate{path.empty() ? "shadow_params" : path, {}};

@@ -1,9 +1,10 @@
 // Which tensors of a checkpoint are the model's, whatever the training framework called and wrapped them.
 //
-// Understood are state dicts, at any depth of a checkpoint, under any key ("ema", "model_ema", "module", "state_dict", ...);
-// names with the prefixes of wrappers (module., _orig_mod., _fsdp_wrapped_module., _checkpoint_wrapped_module., anywhere in a name)
-// or of the object that held the model ("model.", "net.", "ema."); torch_ema's shadow_params, which have no names; and
-// tensors of known companions beside the model (REPA's projectors), which are left out.
+// Understood are state dicts and modules that were saved whole, at any depth of a checkpoint, under any key ("ema",
+// "model_ema", "module", "state_dict", ...); names with the prefixes of wrappers (module., _orig_mod., _fsdp_wrapped_module.,
+// _checkpoint_wrapped_module., anywhere in a name) or of the object that held the model ("model.", "net.", "ema.");
+// torch_ema's shadow_params, which have no names; and tensors of known companions beside the model (REPA's projectors),
+// which are left out.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -31,6 +31,26 @@ TorchValue model(double fill, const std::string& before = "", const std::string&
                {before + "blocks.0." + inside + "attn.qkv.bias", tensor({6})}});
 }
 
+// torch.save(model): each module with its own tensors and the modules within.
+TorchValue module(std::initializer_list<std::pair<std::string, TorchValue>> parameters,
+                  std::initializer_list<std::pair<std::string, TorchValue>> modules,
+                  std::initializer_list<std::pair<std::string, TorchValue>> buffers = {}) {
+  return dict({{"training", {Kind::boolean, true}},
+               {"_parameters", dict(parameters)},
+               {"_buffers", dict(buffers)},
+               {"_modules", dict(modules)}});
+}
+
+TorchValue whole_model(double fill) {
+  const auto tensor = [&](at::IntArrayRef shape) { return TorchValue{Kind::tensor, at::full(shape, fill)}; };
+  const auto attention = module({}, {{"qkv", module({{"bias", tensor({6})}, {"weight", {}}}, {})}});
+  const auto projection = module({{"weight", tensor({2, 3, 1, 1})}}, {});
+  return module({},
+                {{"x_embedder", module({}, {{"proj", projection}})},
+                 {"blocks", module({}, {{"0", module({}, {{"attn", attention}})}})}},
+                {{"pos_embed", tensor({1, 4, 2})}});
+}
+
 TorchValue shadow(double fill, std::vector<std::vector<int64_t>> shapes) {
   std::vector<TorchValue> tensors;
   for (const auto& shape : shapes) tensors.push_back({Kind::tensor, at::full(shape, fill)});
@@ -75,6 +95,9 @@ const std::vector<Layout>& layouts() {
        1},
       {"model_state", dict({{"model_state", model(1)}}), {}, "model_state", 1},
       {"two_deep", dict({{"ema", dict({{"module", model(2)}})}, {"net", model(1)}}), {}, "ema/module", 2},
+      {"whole", whole_model(1), {}, "", 1},
+      {"whole_in_a_wrapper", module({}, {{"module", whole_model(1)}}), {}, "", 1},
+      {"whole_beside_its_average", dict({{"model", whole_model(1)}, {"ema", whole_model(2)}}), {}, "ema", 2},
       {"shadow_params", dict({{"model", model(1)}, {"ema", shadow(2, kTrainable)}}), {}, "ema", 2},
       {"not_the_shadow", dict({{"model", model(1)}, {"ema", shadow(2, kTrainable)}}), "model", "model", 1},
   };
