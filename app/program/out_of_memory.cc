@@ -1,6 +1,7 @@
 // How our programs end where memory does and nobody can catch it: exit code 4 and a sentence, as elsewhere. That is before
 // main(), where the constructors of libtorch run, in a thread of a library, in libgomp, which ends the program with 1 where
-// there is no room for a thread, and within oneDNN, which does not look at what malloc answered. There is nothing to call, it is enough to be linked in.
+// there is no room for a thread, and within oneDNN, which does not look at what malloc answered. There is nothing to call,
+// it is enough to be linked in.
 #include <cxxabi.h>
 #include <errno.h>
 #include <sys/mman.h>

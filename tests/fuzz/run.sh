@@ -18,7 +18,7 @@ declare -A sources=(
   [safetensors]="io/safetensors.cc"
   [stored_zip]="io/stored_zip.cc $build/include/io/io/memory_budget.h"
   [torch_file]="io/torch_file.cc io/torch_globals.cc io/torch_pickle.cc io/torch_reduce.cc io/torch_tensors.cc io/torch_tree.cc
-                io/torch_value.cc io/own_bytes.cc io/text.cc"
+                io/torch_value.cc io/numpy_scalar.cc io/own_bytes.cc io/text.cc"
 )
 # MiB that one allocation may take. An input is at most 4 KiB long, and so much of deflate can stand for 4 MiB of an array, or of
 # pixels of one bit that become three bytes each; of a progressive JPEG as many pixels become coefficients of two bytes as well.
