@@ -158,36 +158,29 @@ class Machine {
         std::string_view(context_.graph.names.emplace_back(std::string(module).append(".").append(name))));
   }
 
-  void extend(PickleRef target, Kind kind, const char* opcode, const std::vector<PickleRef>& added) {
+  void extend(PickleRef target, Kind kind, const char* opcode, std::vector<PickleRef> added) {
     PickleNode& node = context_.graph.nodes[target];
-    if (!foreign_class(context_.graph, node).empty()) return extend_foreign(target, kind, opcode, added);
-    if (node.kind != kind)
+    const bool is_foreign = node.kind == Kind::foreign_object;
+    if (node.kind != kind && !is_foreign)
       fail(std::string(opcode) + ": expected " + (kind == Kind::list ? "a list" : "a dict") + ", found " +
            describe(node));
     if (kind == Kind::dict && added.size() % 2 != 0)
       fail(std::string(opcode) + ": expected keys and values, found a key without a value");
     auto& children = std::get<std::vector<PickleRef>>(node.value);
+    if (is_foreign && kind == Kind::list) added = numbered(added, children.size() / 2);
     context_.budget.reserve(children, added.size(), "containers");
     children.insert(children.end(), added.begin(), added.end());
   }
 
-  // Of a class that is derived from list or dict: elements by their numbers, items by their keys.
-  void extend_foreign(PickleRef target, Kind kind, const char* opcode, std::vector<PickleRef> added) {
-    if (kind == Kind::dict && added.size() % 2 != 0)
-      fail(std::string(opcode) + ": expected keys and values, found a key without a value");
-    if (kind == Kind::list) {
-      auto number = static_cast<std::int64_t>(context_.graph[target].children().size()) / 2;
-      context_.budget.take_block(2 * added.size() * sizeof(PickleRef), "containers");
-      std::vector<PickleRef> numbered;
-      for (const PickleRef element : added) {
-        numbered.push_back(context_.add(Kind::integer, number++));
-        numbered.push_back(element);
-      }
-      added = std::move(numbered);
+  // The elements of a class that is derived from list, as items of a dict.
+  std::vector<PickleRef> numbered(const std::vector<PickleRef>& elements, std::size_t first) {
+    context_.budget.take_block(2 * elements.size() * sizeof(PickleRef), "containers");
+    std::vector<PickleRef> items;
+    for (const PickleRef element : elements) {
+      items.push_back(context_.add(Kind::integer, static_cast<std::int64_t>(first++)));
+      items.push_back(element);
     }
-    auto& children = std::get<std::vector<PickleRef>>(context_.graph.nodes[target].value);
-    context_.budget.reserve(children, added.size(), "containers");
-    children.insert(children.end(), added.begin(), added.end());
+    return items;
   }
 
   void put(std::uint64_t index) {
@@ -379,11 +372,7 @@ PickleGraph parse_torch_pickle(std::span<const std::byte> bytes, const std::stri
 }
 
 std::string_view foreign_class(const PickleGraph& graph, const PickleNode& node) {
-  if (node.kind != Kind::object || node.children().empty()) return {};
-  const PickleNode& key = graph[node.children()[0]];
-  // By address: an attribute may have the same name.
-  if (key.kind != Kind::text || key.text().data() != kForeignClass.data()) return {};
-  return graph[node.children()[1]].text();
+  return node.kind == Kind::foreign_object ? graph[node.children()[1]].text() : std::string_view();
 }
 
 std::string describe(const PickleNode& node) {
@@ -409,7 +398,9 @@ std::string describe(const PickleNode& node) {
     case Kind::bytes:
       return std::to_string(node.text().size()) + " bytes";
     case Kind::object:
-      return node.children().empty() ? "an object" : "an object with attributes";
+      return "an argparse.Namespace";
+    case Kind::foreign_object:
+      return "an object of a foreign class";
     case Kind::foreign:
       return "the name " + quote(node.text());
     case Kind::global:

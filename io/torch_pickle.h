@@ -28,12 +28,13 @@ struct PickleNode {
     integer,
     big_integer,  // text: the bytes of a little-endian two's complement number of more than 64 bits
     real,
-    text,    // UTF-8
-    bytes,   // text: as they are
-    tuple,   // children: elements
-    list,    // children: elements
-    dict,    // children: key, value, key, value, ...
-    object,  // an argparse.Namespace, or of a foreign class; children: name, value, ...
+    text,            // UTF-8
+    bytes,           // text: as they are
+    tuple,           // children: elements
+    list,            // children: elements
+    dict,            // children: key, value, key, value, ...
+    object,          // an argparse.Namespace; children: name, value, ...
+    foreign_object,  // of a class that is not in torch_globals.h; children as an object's, from kForeignClass on
     global,
     foreign,  // text: a name that is not in torch_globals.h, "numpy.dtype"
     storage,  // children: what torch.save's persistent id holds
@@ -73,7 +74,7 @@ struct PickleGraph {
 PickleGraph parse_torch_pickle(std::span<const std::byte> bytes, const std::string& where, std::uint64_t base,
                                MemoryBudget& budget);
 
-// The name of an object's foreign class; empty for an argparse.Namespace and whatever is no object.
+// The name of a foreign object's class; empty for whatever is none.
 std::string_view foreign_class(const PickleGraph& graph, const PickleNode& node);
 
 // What a node is, for messages: "a list", "the integer -1", "the text \"abc\"".

@@ -47,7 +47,7 @@ PickleRef foreign_object(PickleContext& context, PickleRef callee, PickleRef arg
   add(kForeignClass, context.add(Kind::text, context.graph[callee].text()));
   add(kForeignArguments, arguments);
   if (keywords) add("<keywords>", *keywords);
-  return context.add(Kind::object, std::move(children));
+  return context.add(Kind::foreign_object, std::move(children));
 }
 
 }  // namespace
@@ -124,7 +124,7 @@ PickleRef new_object(PickleContext& context, PickleRef type, PickleRef arguments
 void set_attributes(PickleContext& context, PickleRef target, PickleRef state) {
   PickleNode& object = context.graph.nodes[target];
   const PickleNode& fields = context.graph[state];
-  const bool is_foreign = !foreign_class(context.graph, object).empty();
+  const bool is_foreign = object.kind == Kind::foreign_object;
   if (is_foreign && fields.kind != Kind::dict) {
     auto& children = std::get<std::vector<PickleRef>>(object.value);
     context.budget.reserve(children, 2, "containers");
@@ -132,7 +132,7 @@ void set_attributes(PickleContext& context, PickleRef target, PickleRef state) {
     children.push_back(state);
     return;
   }
-  if (object.kind != Kind::object && object.kind != Kind::dict)
+  if (object.kind != Kind::object && object.kind != Kind::dict && !is_foreign)
     context.fail("BUILD: expected an argparse.Namespace or an OrderedDict, found " + describe(object));
   if (fields.kind != Kind::dict)
     context.fail("BUILD: expected a dict of attributes, found " + describe(fields));

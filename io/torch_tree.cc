@@ -86,8 +86,9 @@ class TreeMaker {
       case Kind::dict:
         return {ValueKind::dict, items(node, depth)};
       case Kind::object:
-        return foreign_class(graph_, node).empty() ? TorchValue{ValueKind::object, items(node, depth)}
-                                                   : foreign(node, depth);
+        return {ValueKind::object, items(node, depth)};
+      case Kind::foreign_object:
+        return foreign(node, depth);
       case Kind::storage:
         break;
     }
