@@ -75,10 +75,11 @@ std::int64_t free_memory() {
   return std::max<std::int64_t>(more, 0) + static_cast<std::int64_t>(::mallinfo2().fordblks);
 }
 
-void require_memory(std::int64_t bytes, const std::string& what) {
+std::int64_t require_memory(std::int64_t bytes, const std::string& what) {
   const auto free = free_memory();
   if (bytes > free)
     throw OutOfMemory(what + ": needs at least " + size_text(bytes) + ", " + size_text(free) + " are free");
+  return free;
 }
 
 }  // namespace switchyard::io

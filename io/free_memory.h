@@ -12,7 +12,7 @@ namespace switchyard::io {
 std::int64_t free_memory();
 
 /// Throws OutOfMemory, with both sizes, where `what` needs more bytes than there are: before the work instead of in its
-/// middle, where a library may not survive it.
-void require_memory(std::int64_t bytes, const std::string& what);
+/// middle, where a library may not survive it. How many there are.
+std::int64_t require_memory(std::int64_t bytes, const std::string& what);
 
 }  // namespace switchyard::io

@@ -23,8 +23,7 @@ class Batch {
       labels.push_back(images[first + i].label);
       seeds_.push_back(images[first + i].seed);
     }
-    const bool with_null_class = settings_.guidance.scale != 1 && settings_.weak_experts == 0;
-    model_.emplace(d_.model, d_.replayed, d_.times, labels, with_null_class);
+    model_.emplace(d_.model, d_.replayed, d_.times, labels, has_both_halves(settings_));
   }
 
   std::optional<at::Tensor> draw() {
@@ -171,6 +170,10 @@ class Batch {
 };
 
 }  // namespace
+
+bool has_both_halves(const Settings& settings) {
+  return settings.guidance.scale != 1 && settings.weak_experts == 0;
+}
 
 std::optional<at::Tensor> draw_batch(const Drawing& drawing, int64_t first) { return Batch(drawing, first).draw(); }
 

@@ -28,6 +28,9 @@ struct Drawing {
   std::function<double(double stepped, double decoded)> done;  // share of the work, see Work in session.cc
 };
 
+/// Whether an evaluation has every image twice, with its class and without. (A weaker model comes afterwards.)
+bool has_both_halves(const Settings& settings);
+
 /// The images first .. first + batch_size - 1 of the request (or to its end): [n, C, H, W] fp32 on the model's
 /// device, or nothing: cancelled. Throws io::InputError at the first step whose result is not finite, with the
 /// step, and which block and half of guidance it began in.

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 
+#include "pipeline/batch.h"
+
 namespace switchyard::pipeline {
 
 int64_t bytes_of_drawing(const dit::ModelConfig& config, const Settings& settings, int64_t images, at::ScalarType dtype,
                          bool watched) {
-  const int64_t halves = settings.guidance.scale != 1 && settings.weak_experts == 0 ? 2 : 1;
+  const int64_t halves = has_both_halves(settings) ? 2 : 1;
   const int64_t width = config.hidden_size, chosen = config.routes_tokens() ? config.experts_per_token : 0;
   const int64_t attention = 4 * width;  // queries, keys, values and what they give
   const int64_t feed_forward = std::max(config.mlp_hidden, config.shared_hidden) + chosen * width;

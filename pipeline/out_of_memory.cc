@@ -6,6 +6,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "io/error.h"
+
 namespace switchyard::pipeline {
 
 bool is_out_of_memory(const std::exception& error) {
@@ -24,6 +26,12 @@ bool is_out_of_memory(const std::exception& error) {
   return of_torch != nullptr &&
          std::string_view(of_torch->what_without_backtrace()).find("can't allocate memory") !=
              std::string_view::npos;
+}
+
+std::string out_of_memory_text(const std::exception& error) {
+  std::string text = "out of memory";
+  if (dynamic_cast<const io::OutOfMemory*>(&error) != nullptr) text.append(": ").append(error.what());
+  return text;
 }
 
 }  // namespace switchyard::pipeline

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <exception>
+#include <string>
 
 namespace switchyard::pipeline {
 
 bool is_out_of_memory(const std::exception& error);
+
+/// What to say of one that is: "out of memory", and what was too large where that is known.
+std::string out_of_memory_text(const std::exception& error);
 
 }  // namespace switchyard::pipeline

@@ -258,13 +258,12 @@ Request Session::with_fitting_batch(const Request& request, bool watched) const 
   const auto bytes = [&](int64_t images) {
     return bytes_of_drawing(config_, request.settings, images, model_->dtype(), watched);
   };
-  io::require_memory(bytes(1), "drawing an image of " + size + "x" + size);
+  const auto free = io::require_memory(bytes(1), "drawing an image of " + size + "x" + size);
   if (decoder_config_) {
     const auto plan = vae::plan_decode(*decoder_config_, 1, config_.input_size, config_.input_size,
                                        model_->dtype(), request.decode_memory);
     io::require_memory(plan.bytes / 2, "decoding an image of " + size + "x" + size);
   }
-  const auto free = io::free_memory();
   while (batch > 1 && 4 * bytes(batch) > free) batch = (batch + 1) / 2;
   return fitting;
 }

@@ -86,9 +86,7 @@ ExitCode guarded_run(int argc, char** argv) try {
 } catch (const std::invalid_argument& error) {
   return fail(kUsage, error.what());
 } catch (const std::exception& error) {
-  if (dynamic_cast<const io::OutOfMemory*>(&error) != nullptr)
-    return fail(kOutOfMemory, std::string("out of memory: ") + error.what());
-  if (pipeline::is_out_of_memory(error)) return fail(kOutOfMemory, "out of memory");
+  if (pipeline::is_out_of_memory(error)) return fail(kOutOfMemory, pipeline::out_of_memory_text(error));
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
   return fail(kUnexpected, of_torch != nullptr ? of_torch->what_without_backtrace() : error.what());
 }

@@ -4,7 +4,6 @@
 
 #include <exception>
 
-#include "io/error.h"
 #include "pipeline/out_of_memory.h"
 
 namespace switchyard::studio {
@@ -13,9 +12,7 @@ std::string reason() {
   try {
     throw;
   } catch (const std::exception& error) {
-    if (dynamic_cast<const io::OutOfMemory*>(&error) != nullptr)
-      return std::string("out of memory: ") + error.what();
-    if (pipeline::is_out_of_memory(error)) return "out of memory";
+    if (pipeline::is_out_of_memory(error)) return pipeline::out_of_memory_text(error);
     const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
     return of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
   } catch (...) {
