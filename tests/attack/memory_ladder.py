@@ -31,12 +31,20 @@ LADDERS = {
 }
 
 
-def run(program, command, folder, threads, limit=None):
+def address_space(process):
+    """Its largest so far, in bytes; 0 once it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text(errors="replace")
+    except OSError:
+        return 0
+    return max((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmPeak")), default=0)
+
+
+def run(program, command, folder, threads, model, limit=None):
     """Exit code (negative: a signal; None: it did not end), what it said, its largest address space in bytes."""
     out = folder / "out"
     out.mkdir(parents=True)
-    command = [word.replace("{OUT}", str(out)).replace("{MODEL}", str(folder.parent / "model.safetensors"))
-               for word in command]
+    command = [word.replace("{OUT}", str(out)).replace("{MODEL}", str(model)) for word in command]
     process = subprocess.Popen(
         [program, *command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         errors="surrogateescape", env=os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"},
@@ -46,11 +54,8 @@ def run(program, command, folder, threads, limit=None):
 
     def watch():
         nonlocal peak
-        status = pathlib.Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
-            for line in status.read_text(errors="replace").splitlines():
-                if line.startswith("VmPeak"):
-                    peak = max(peak, int(line.split()[1]) * 1024)
+            peak = max(peak, address_space(process))
             time.sleep(0.002)
 
     if limit is None:
@@ -66,9 +71,9 @@ def run(program, command, folder, threads, limit=None):
     return process.returncode, said, peak
 
 
-def climb(name, program, command, folder, threads, lowest, steps):
+def climb(name, program, command, folder, threads, model, lowest, steps):
     """Problems of one ladder; prints its line."""
-    code, said, needs = run(program, command, folder / "free", threads)
+    code, said, needs = run(program, command, folder / "free", threads, model)
     if code == 2 and "this processor has no" in said:
         print(f"{name:14} left out: {said.strip()}", flush=True)
         return []
@@ -78,7 +83,7 @@ def climb(name, program, command, folder, threads, lowest, steps):
     for rung in range(steps):
         limit = lowest + (needs - lowest) * rung // (steps - 1)
         where = folder / str(rung)
-        code, said, _ = run(program, command, where, threads, limit)
+        code, said, _ = run(program, command, where, threads, model, limit)
         loader = code == 127 and "shared librar" in said
         codes["loader" if loader else code] += 1
         if code not in (0, 4) and not loader:
@@ -107,16 +112,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="switchyard-ladder-") as work:
         work = pathlib.Path(work)
         program = options.program.resolve()
+        subprocess.run([program, "train", "--preset", "tiny", "--images", "16", "--images-per-sheet", "0", "--quiet",
+                        "--out", work / "tiny"], check=True, stdout=subprocess.DEVNULL)
         for name, command in LADDERS.items():
             for threads in options.threads:
                 if options.only in name:
-                    folder = work / f"{name}-{threads}"
-                    folder.mkdir()
-                    if "{MODEL}" in command:  # a file of the embedded model's kind
-                        subprocess.run([program, "train", "--preset", "tiny", "--images", "16", "--images-per-sheet", "0",
-                                        "--quiet", "--out", folder / "made"], check=True, stdout=subprocess.DEVNULL)
-                        (folder / "made" / "model.safetensors").rename(folder / "model.safetensors")
-                    problems += climb(name, program, command, folder, threads, options.lowest * MEGABYTE, options.steps)
+                    problems += climb(name, program, command, work / f"{name}-{threads}", threads,
+                                      work / "tiny" / "model.safetensors", options.lowest * MEGABYTE, options.steps)
     sys.exit(1 if problems else 0)
 
 
