@@ -115,6 +115,11 @@ class TreeMaker {
     return shown;
   }
 
+  // Tells it from others of its kind.
+  static std::string at_byte(const PickleNode& node) {
+    return describe(node).append(", byte ").append(std::to_string(node.position));
+  }
+
   std::string device(const PickleNode& node) const {
     std::string name(graph_[node.children()[0]].text());
     if (node.children().size() == 2)
@@ -148,24 +153,23 @@ class TreeMaker {
       if (!is_scalar && in_foreign_ == 0)
         fail(key, "expected a text or a number as the key of a dict, found " + describe(key));
       auto name = is_scalar ? make(node.children()[i], depth + 1)
-                            : TorchValue{ValueKind::string, angled(describe(key))};
+                            : TorchValue{ValueKind::string, angled(at_byte(key))};
       made.push_back({std::move(name), make(node.children()[i + 1], depth + 1)});
     }
-    if (in_foreign_ == 0) check_keys(node);
+    check_keys(node, made);
     return made;
   }
 
-  void check_keys(const PickleNode& node) {
-    std::vector<std::tuple<Kind, std::int64_t, std::string_view, PickleRef>> keys;
-    budget_.reserve(keys, node.children().size() / 2, "containers");
-    for (std::size_t i = 0; i < node.children().size(); i += 2) {
-      const PickleNode& key = graph_[node.children()[i]];
-      if (key.kind == Kind::text)
-        keys.emplace_back(key.kind, 0, key.text(), node.children()[i]);
+  void check_keys(const PickleNode& node, const std::vector<TorchItem>& made) {
+    std::vector<std::tuple<ValueKind, std::int64_t, std::string_view, PickleRef>> keys;
+    budget_.reserve(keys, made.size(), "containers");
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      const TorchValue& key = made[i].key;
+      const PickleRef ref = node.children()[2 * i];
+      if (key.kind == ValueKind::string)
+        keys.emplace_back(key.kind, 0, key.string(), ref);
       else
-        keys.emplace_back(key.kind,
-                          key.kind == Kind::real ? std::bit_cast<std::int64_t>(key.real()) : key.integer(),
-                          std::string_view(), node.children()[i]);
+        keys.emplace_back(key.kind, bits(key), std::string_view(), ref);
     }
     std::sort(keys.begin(), keys.end());
     for (std::size_t i = 1; i < keys.size(); ++i) {
@@ -173,6 +177,19 @@ class TreeMaker {
       if (kind == std::get<0>(keys[i - 1]) && number == std::get<1>(keys[i - 1]) &&
           name == std::get<2>(keys[i - 1]))
         fail(graph_[ref], "expected every key of a dict once, found twice " + describe(graph_[ref]));
+    }
+  }
+
+  static std::int64_t bits(const TorchValue& key) {
+    switch (key.kind) {
+      case ValueKind::boolean:
+        return key.boolean() ? 1 : 0;
+      case ValueKind::integer:
+        return key.integer();
+      case ValueKind::real:
+        return std::bit_cast<std::int64_t>(key.real());
+      default:
+        return 0;
     }
   }
 

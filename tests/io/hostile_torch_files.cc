@@ -65,7 +65,11 @@ std::vector<Hostile> foreign_code() {
        R"({"<arguments>":[],"<class>":"a.Dict","k":7})"},
       {"a key that is no text",
        torch_zip(reduce(global("a", "Dict"), {}) + tuple({integer(1)}) + integer(7) + "s"),
-       R"("<a tuple of 1>":7)"},
+       R"("<a tuple of 1, byte 16>":7)"},
+      {"two keys that are no texts",
+       torch_zip(reduce(global("a", "Dict"), {}) + "(" + tuple({integer(1)}) + integer(7) +
+                 tuple({integer(2)}) + integer(8) + "u"),
+       R"(":8)"},
       {"an attribute that looks like a class",
        torch_zip(global("argparse", "Namespace") + ")\x81" + dict({{text("<class>"), integer(5)}}) + "b"),
        R"({"<class>":5})"},
@@ -89,6 +93,13 @@ std::vector<Hostile> hostile_code() {
       {"STACK_GLOBAL of numbers", torch_zip(integer(1) + integer(2) + "\x93"),
        "STACK_GLOBAL: expected two texts"},
       {"a name that is not UTF-8", torch_zip(global("os\xff", "system")), "expected a name in UTF-8"},
+      {"an attribute twice",
+       torch_zip(global("a", "B") + ")\x81" + dict({{text("x"), integer(1)}}) + "b" +
+                 dict({{text("x"), integer(2)}}) + "b"),
+       "expected every key of a dict once, found twice the text \"x\""},
+      {"a foreign object's attribute that looks like its class",
+       torch_zip(global("a", "B") + ")\x81" + dict({{text("<class>"), integer(1)}}) + "b"),
+       "expected every key of a dict once, found twice the text \"<class>\""},
       {"a tensor rebuilt by a foreign name",
        torch_zip(dict(
            {{text("w"), reduce(global("torch._tensor", "_rebuild_from_type_v2"),
