@@ -108,6 +108,14 @@ std::vector<std::string> torch_file_seeds() {
   seeds.push_back(reduce(global("torch._utils", "_rebuild_parameter"), {plain, "\x88", ordered_dict()}) +
                   ".");
   seeds.push_back(torch_zip(plain, {{"0", ones}}));
+  for (const char* type : {"b1", "f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "O8"}) {
+    const int size = type[1] - '0';
+    seeds.push_back(numpy_scalar("numpy._core.multiarray", type,
+                                 "C"s + static_cast<char>(size) + std::string(size, '\1')) +
+                    ".");
+    seeds.push_back(numpy_scalar("numpy.core.multiarray", type, encoded(std::string(size, '\1'))) + ".");
+  }
+  seeds.push_back(numpy_scalar("numpy.core.multiarray", "f8", encoded("\xc3\xa9\xe2\x82\xac")) + ".");
   // Each kind of value where another is expected, and as a key that comes twice.
   for (const std::string& value :
        {"N"s, "\x88"s, "\x89"s, integer(1), "\x8a\x09" + std::string(9, '\1'), real(0.5), text("t"), ")"s,

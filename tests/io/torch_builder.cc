@@ -76,6 +76,15 @@ std::string storage(std::string_view type, std::string_view key, std::int64_t co
   return tuple(id) + "Q";
 }
 
+std::string numpy_scalar(std::string_view module, std::string_view type, const std::string& bytes) {
+  const auto dtype =
+      join({reduce(global("numpy", "dtype"), {text(type), "\x89", "\x88"}),
+            tuple({integer(3), text("<"), "N", "N", "N", integer(-1), integer(-1), integer(0)}), "b"});
+  return reduce(global(module, "scalar"), {dtype, bytes});
+}
+std::string encoded(std::string_view utf8) {
+  return reduce(global("_codecs", "encode"), {text(utf8), text("latin1")});
+}
 std::string tensor(const std::string& storage, std::int64_t offset, const std::vector<std::int64_t>& sizes,
                    const std::vector<std::int64_t>& strides) {
   return reduce(global("torch._utils", "_rebuild_tensor_v2"),

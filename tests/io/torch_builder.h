@@ -33,6 +33,11 @@ std::string storage(std::string_view type, std::string_view key, std::int64_t co
 std::string tensor(const std::string& storage, std::int64_t offset, const std::vector<std::int64_t>& sizes,
                    const std::vector<std::int64_t>& strides);
 
+// numpy.float64(1e-4): scalar() of `module`, of a dtype ("f8") and bytes; and bytes as protocol 2 writes them, a call of
+// encode() with their characters in UTF-8.
+std::string numpy_scalar(std::string_view module, std::string_view type, const std::string& bytes);
+std::string encoded(std::string_view utf8);
+
 // PROTO 2, the opcodes, STOP.
 std::string pickle(const std::string& opcodes);
 

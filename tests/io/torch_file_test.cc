@@ -273,28 +273,19 @@ TEST_F(TorchFileTest, WrongByteOrderIsRefused) {
 
 // numpy.float64(1e-4) and its relatives, as protocol 2 writes them (with encode) and as later ones do.
 TEST_F(TorchFileTest, NumPysNumbersAreNumbers) {
-  const auto scalar = [](const char* module, const char* type, const std::string& bytes) {
-    const auto dtype = reduce(global("numpy", "dtype"), {text(type), "\x89", "\x88"}) +
-                       tuple({integer(3), text("<"), "N", "N", "N", integer(-1), integer(-1), integer(0)}) +
-                       "b";
-    return reduce(global(module, "scalar"), {dtype, bytes});
-  };
-  const auto encoded = [](const std::string& utf8) {
-    return reduce(global("_codecs", "encode"), {text(utf8), text("latin1")});
-  };
   const char* const now = "numpy._core.multiarray";
   const std::pair<std::string, const char*> cases[] = {
-      {scalar(now, "f8", "C\x08\x2d\x43\x1c\xeb\xe2\x36\x1a\x3f"), "0.0001"},
-      {scalar("numpy.core.multiarray", "f8",
-              encoded("-C\x1c\xc3\xab\xc3\xa2"
-                      "6\x1a?")),
+      {build::numpy_scalar(now, "f8", "C\x08\x2d\x43\x1c\xeb\xe2\x36\x1a\x3f"), "0.0001"},
+      {build::numpy_scalar("numpy.core.multiarray", "f8",
+                           build::encoded("-C\x1c\xc3\xab\xc3\xa2"
+                                          "6\x1a?")),
        "0.0001"},
-      {scalar(now, "f4", "C\x04"s + "\0\0\x40\x40"s), "3.0"},
-      {scalar(now, "i8", "C\x08\xfe\xff\xff\xff\xff\xff\xff\xff"), "-2"},
-      {scalar(now, "b1", "C\x01\x01"), "true"},
-      {scalar(now, "u8", "C\x08\xff\xff\xff\xff\xff\xff\xff\xff"), nullptr},
-      {scalar(now, "f8", "C\x02\x01\x01"), nullptr},
-      {scalar(now, "O8", "C\x08"s + std::string(8, '\0')), nullptr}};
+      {build::numpy_scalar(now, "f4", "C\x04"s + "\0\0\x40\x40"s), "3.0"},
+      {build::numpy_scalar(now, "i8", "C\x08\xfe\xff\xff\xff\xff\xff\xff\xff"), "-2"},
+      {build::numpy_scalar(now, "b1", "C\x01\x01"), "true"},
+      {build::numpy_scalar(now, "u8", "C\x08\xff\xff\xff\xff\xff\xff\xff\xff"), nullptr},
+      {build::numpy_scalar(now, "f8", "C\x02\x01\x01"), nullptr},
+      {build::numpy_scalar(now, "O8", "C\x08"s + std::string(8, '\0')), nullptr}};
   for (const auto& [opcodes, expected] : cases) {
     const auto read = to_json(parse(torch_zip(opcodes)));
     if (expected != nullptr) {
