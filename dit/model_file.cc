@@ -49,16 +49,20 @@ void read_own_metadata(const std::string& text, const OpenOptions& options, Mode
   if (!file.training.is_object())
     throw io::InputError(file.source + ": its training record is " + file.training.type_name() +
                          ", expected an object");
-  file.settings = json.value("settings", nlohmann::json());
-  if (!file.settings.is_object() && !file.settings.is_null())
-    throw io::InputError(file.source + ": its settings are " + file.settings.type_name() +
+  const auto settings_in = [&](const char* key) {
+    const auto settings = json.value(key, nlohmann::json());
+    if (settings.is_object() || settings.is_null()) return settings;
+    throw io::InputError(file.source + ": its " + key + " are " + settings.type_name() +
                          ", expected an object");
+  };
+  file.settings = settings_in("settings");
+  file.fast_settings = settings_in("fast_settings");
   try {
     file.config = config_from_json(json["config"]);
     apply(options.hints, file);
     if (file.origin.contains("schedule") || file.origin.contains("prediction") ||
         file.origin.contains("toward_image"))
-      file.settings = nullptr;  // they were for the stated objective
+      file.settings = file.fast_settings = nullptr;  // they were for the stated objective
     file.config.validate();
   } catch (const std::invalid_argument& error) {
     throw io::InputError(file.source + ": " + error.what());
@@ -136,7 +140,8 @@ void require_fitting_tensors(const ModelFile& file) {
 }
 
 void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
-                const std::string& training_json, at::ScalarType dtype, const nlohmann::json& settings) {
+                const std::string& training_json, at::ScalarType dtype, const nlohmann::json& settings,
+                const nlohmann::json& fast_settings) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& [name, tensor] : model.state_dict()) tensors[name] = tensor.to(at::kCPU, dtype);
   for (const auto& [name, tensor] : model.buffers()) tensors[name] = tensor->to(at::kCPU);  // as they are
@@ -144,6 +149,7 @@ void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
                              {"config", to_json(model.config())},
                              {"training", nlohmann::json::parse(training_json)}};
   if (!settings.is_null()) metadata["settings"] = settings;
+  if (!fast_settings.is_null()) metadata["fast_settings"] = fast_settings;
   io::write_safetensors(path, tensors, {{kMetadataKey, metadata.dump()}, {"format", "pt"}});
 }
 

@@ -21,7 +21,8 @@
 namespace switchyard::dit {
 
 /// The metadata key that holds the configuration: {"version": 1, "config": {...}, "training": {...},
-/// "settings": {...}} as JSON. Settings are those that the model draws best with; a file need not have any.
+/// "settings": {...}, "fast_settings": {...}} as JSON. Settings are those that the model draws best with, and those
+/// that it draws well with in little time; a file need not have any.
 inline constexpr const char* kMetadataKey = "switchyard";
 
 struct OpenOptions {
@@ -39,7 +40,8 @@ struct ModelFile {
   std::map<std::string, at::Tensor> tensors;  // CPU, as stored
   nlohmann::json
       training;  // how it was trained, {} if the file does not say; of a .pt, {"args": its arguments}
-  nlohmann::json settings;  // how it is best drawn from, an object; null if the file does not say
+  nlohmann::json settings;       // how it is best drawn from, an object; null if the file does not say
+  nlohmann::json fast_settings;  // the same, for little time
   nlohmann::json metadata;  // what else a safetensors file says of itself, and what was left out: {"key": "text"}
 };
 
@@ -65,6 +67,6 @@ void require_fitting_tensors(const ModelFile& file);
 /// Throws io::OutputError.
 void save_model(const std::filesystem::path& path, DiffusionTransformer& model,
                 const std::string& training_json, at::ScalarType dtype = at::kBFloat16,
-                const nlohmann::json& settings = nullptr);
+                const nlohmann::json& settings = nullptr, const nlohmann::json& fast_settings = nullptr);
 
 }  // namespace switchyard::dit

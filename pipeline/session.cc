@@ -190,6 +190,10 @@ void Session::load() {
 
 Settings Session::settings() const { return settings_for(config_, file_.settings, options_.model.where()); }
 
+Settings Session::fast_settings() const {
+  return settings_for(config_, file_.fast_settings, options_.model.where(), sampler::Quality::fast);
+}
+
 std::optional<std::string> Session::doubt() {
   if (file_.origin.empty()) return std::nullopt;  // stated by a file of ours, which knows
   load();

@@ -70,6 +70,8 @@ class Session {
 
   /// What it draws with unless told otherwise: see settings_for(). Throws io::InputError.
   Settings settings() const;
+  /// What it draws well with in little time. Throws io::InputError.
+  Settings fast_settings() const;
 
   /// Reads and packs the weights, once; draw() does so by itself. A decoder's are read beside, from the beginning
   /// on. Throws io::InputError.

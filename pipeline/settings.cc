@@ -184,8 +184,9 @@ Settings chosen(sampler::Quality quality, const dit::ModelConfig& config) {
   return {.solver = choice.solver, .grid = choice.grid, .guidance = choice.guidance};
 }
 
-Settings settings_for(const dit::ModelConfig& config, const nlohmann::json& own, const std::string& source) {
-  if (own.is_null()) return chosen(sampler::Quality::balanced, config);
+Settings settings_for(const dit::ModelConfig& config, const nlohmann::json& own, const std::string& source,
+                      sampler::Quality otherwise) {
+  if (own.is_null()) return chosen(otherwise, config);
   Settings settings;
   try {
     read_settings(own, settings);

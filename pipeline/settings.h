@@ -213,9 +213,10 @@ std::vector<std::pair<Field, std::string>> drop_idle(const dit::ModelConfig& con
 Settings chosen(sampler::Quality quality, const dit::ModelConfig& config);
 
 /// What a model draws with unless told otherwise: the settings that its file carries (dit::ModelFile), or,
-/// where that is null, the balanced choice. A field that the file leaves out is at its default. Throws
+/// where that is null, the sampler's choice. A field that the file leaves out is at its default. Throws
 /// io::InputError naming `source` and the field.
 Settings settings_for(const dit::ModelConfig& config, const nlohmann::json& own,
-                      const std::string& source = "the model");
+                      const std::string& source = "the model",
+                      sampler::Quality otherwise = sampler::Quality::balanced);
 
 }  // namespace switchyard::pipeline

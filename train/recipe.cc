@@ -63,12 +63,12 @@ nlohmann::json to_json(const Recipe& recipe) {
   return json;
 }
 
-nlohmann::json settings_of(const Recipe& recipe) {
+nlohmann::json settings_of(const Recipe& recipe, int steps) {
   if (!recipe.model.starts_with("solids/")) return nullptr;  // nobody has measured the others
   return pipeline::settings_json(dit::preset(recipe.model),
                                  {.solver = {.solver = sampler::Solver::euler_stochastic},
-                                  .grid = {.steps = 40, .shift = 3},
-                                  .guidance = {.scale = 1.5}});
+                                  .grid = {.steps = steps, .shift = 3},
+                                  .guidance = {.scale = 1}});
 }
 
 Recipe recipe(std::string_view name) {

@@ -67,8 +67,8 @@ struct Recipe {
 nlohmann::json to_json(const Recipe& recipe);
 
 /// The settings that its model file is given: of the solids, those that were measured on the embedded model
-/// (docs/training.md); else null.
-nlohmann::json settings_of(const Recipe& recipe);
+/// (docs/evaluation.md), with so many steps; else null.
+nlohmann::json settings_of(const Recipe& recipe, int steps = 40);
 
 /// Recipes by name: "solids", the embedded model's; "solids-switch", a Switch-DiT of the same pictures with the
 /// diffusion prior; and "tiny", seconds long, for tests and first tries.

@@ -334,7 +334,7 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
   const auto save = [&] {
     state.save(checkpoint, window.sums());
     dit::save_model(options.directory / "model.safetensors", state.averaged_model(),
-                    state.provenance().dump(), at::kBFloat16, settings_of(recipe));
+                    state.provenance().dump(), at::kBFloat16, settings_of(recipe), settings_of(recipe, 15));
   };
 
   // A sheet each time that another images_per_sheet have been seen, and at the end.

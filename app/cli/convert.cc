@@ -22,15 +22,18 @@ struct Options {
   std::filesystem::path out;
   std::string dtype = "bf16";
   pipeline::GivenSettings settings;
+  bool fast = false;  // the settings given are for little time
 };
 
-// Those of the file, where it has any, with what is given; null where neither says anything.
-nlohmann::json settings_of(const Options& options, const dit::ModelFile& file) {
-  if (file.settings.is_null() && options.settings.empty()) return nullptr;
-  auto settings = pipeline::settings_for(file.config, file.settings, file.source);
-  pipeline::apply(options.settings, file.config, settings);
+// The settings of a kind that the file carries, where it has any, with those `given`; null where neither says anything.
+nlohmann::json settings_of(const dit::ModelFile& file, sampler::Quality kind,
+                           const pipeline::GivenSettings& given) {
+  const auto& own = kind == sampler::Quality::fast ? file.fast_settings : file.settings;
+  if (own.is_null() && given.empty()) return nullptr;
+  auto settings = pipeline::settings_for(file.config, own, file.source, kind);
+  pipeline::apply(given, file.config, settings);
   for (const auto& [field, why] : pipeline::drop_idle(file.config, settings))
-    if (options.settings.contains(field.option))
+    if (given.contains(field.option))
       throw std::invalid_argument(std::string(field.option) + " changes nothing: " + why);
   return pipeline::settings_json(file.config, settings);
 }
@@ -43,7 +46,12 @@ void convert(const Options& options) {
     throw std::invalid_argument("IN and OUT are the same file, " + options.out.string());
   const auto source = source_of(options.model);
   const auto file = source.open_for_use();
-  const auto settings = settings_of(options, file);
+  if (options.fast && options.settings.empty())
+    throw std::invalid_argument("--fast: expected a setting beside it, such as --steps 10");
+  const auto settings = settings_of(file, sampler::Quality::balanced,
+                                    options.fast ? pipeline::GivenSettings() : options.settings);
+  const auto fast_settings =
+      settings_of(file, sampler::Quality::fast, options.fast ? options.settings : pipeline::GivenSettings());
   Progress progress(false);
   progress.say(source.where() + ": " + file.config.family + ", " + file.format);
   for (const auto& [field, origin] : file.origin) {
@@ -61,7 +69,7 @@ void convert(const Options& options) {
   }
   stop_if_interrupted();
   const auto training_text = training.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  dit::save_model(options.out, model, training_text, dtype, settings);
+  dit::save_model(options.out, model, training_text, dtype, settings, fast_settings);
   progress.result(options.out.string());
 }
 
@@ -79,8 +87,13 @@ void add_convert_command(CLI::App& program) {
       .add_option("--dtype", options->dtype, "Number type of the tensors: fp32, bf16 or fp16; default: bf16")
       ->type_name("NAME");
   add_reading_options(command, options->model);
-  add_settings_options(command, options->settings,
-                       "Settings that the model draws best with, stored in OUT as everybody's defaults");
+  constexpr const char* kSettings =
+      "Settings that the model draws best with, stored in OUT as everybody's defaults";
+  command
+      .add_flag("--fast", options->fast,
+                "Those given are for little time instead: what sample --quality fast takes")
+      ->group(kSettings);
+  add_settings_options(command, options->settings, kSettings);
   command.footer(
       "Examples: the averaged weights of a training checkpoint, at half their size; the same with settings\n"
       "  switchyard convert 0050000.pt dit-moe-s.safetensors --weights ema\n"

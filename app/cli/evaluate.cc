@@ -46,7 +46,7 @@ class ModelEvaluation {
         evaluation_(evaluation),
         progress_(progress),
         session_(session_options(options.drawing)) {
-    const auto chosen = settings_of(options.drawing, {}, session_.config(), session_.file().settings);
+    const auto chosen = settings_of(options.drawing, {}, session_.file());
     settings_ = chosen.settings;
     recipe_ = recipe_of(options.drawing, {}, session_.config());
     progress.say(chosen.sentence);

@@ -32,6 +32,8 @@ nlohmann::json describe(const pipeline::ModelSource& source) {
   for (const auto& [name, tensor] : file.tensors) dtypes.insert(dtype_name(tensor.scalar_type()));
   const auto parameters = dit::count_parameters(file.config);
   const auto settings = pipeline::settings_for(file.config, file.settings, file.source);
+  const auto fast =
+      pipeline::settings_for(file.config, file.fast_settings, file.source, sampler::Quality::fast);
   nlohmann::json origin = nlohmann::json::object();
   for (const auto& [field, from] : file.origin) origin[field] = to_string(from);
   return {{"name", source.name()},
@@ -46,6 +48,9 @@ nlohmann::json describe(const pipeline::ModelSource& source) {
           {"origin", origin},
           {"settings", pipeline::settings_json(file.config, settings)},
           {"settings_of", file.settings.is_null() ? "balanced" : "model"},
+          {"fast_settings", pipeline::settings_json(file.config, fast)},
+          {"fast_settings_of", file.fast_settings.is_null() ? "fast" : "model"},
+          {"fast_settings_text", pipeline::sentence_of(file.config, fast)},
           {"training", file.training},
           {"metadata", file.metadata}};
 }
@@ -166,6 +171,8 @@ void print_for_people(const nlohmann::json& model) {
   };
   const pipeline::Settings fields;
   pipeline::for_each_field(print_setting, fields);
+  if (model["fast_settings_of"] == "model")
+    print_line("--quality fast", text_of(model["fast_settings_text"]));
   std::cout << "training\n";
   if (model["training"].empty()) print_line("unknown", "the file does not say");
   print_object(model["training"]);

@@ -73,7 +73,7 @@ void sample(const SampleOptions& options) {
                     ": the pixels will differ");
     }
   }
-  const auto chosen = settings_of(options, stored, session.config(), session.file().settings);
+  const auto chosen = settings_of(options, stored, session.file());
   const auto say_settings = [&] {
     progress.say(chosen.sentence);
     for (const auto& sentence : idle_options(options, chosen)) progress.warn("warning: " + sentence);

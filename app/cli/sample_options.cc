@@ -92,7 +92,8 @@ void add_drawing_options(CLI::App& command, DrawingOptions& options) {
 
   constexpr const char* kHow = "How (default: the model's own settings, see switchyard info)";
   add(kHow, "--quality", options.quality, "NAME",
-      "Instead of the model's own settings, chosen ones: fast, balanced or best");
+      "Instead of the model's own settings, chosen ones: fast (the model's own for that, where it\n"
+      "has any), balanced or best");
   add_settings_options(command, options.settings, kHow);
   add(kHow, "--edit", options.edit, "FILE.json",
       "Change who works on what: a routing recipe that mutes, forces or scales experts\n"
@@ -130,18 +131,21 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   add_set_options(command, options.set);
 }
 
-ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored,
-                           const dit::ModelConfig& config, const nlohmann::json& own) {
+ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelFile& file) {
+  const auto& config = file.config;
   ChosenSettings chosen;
-  std::string origin = own.is_null() ? "balanced" : "settings of the model";
+  std::string origin = file.settings.is_null() ? "balanced" : "settings of the model";
   if (stored) {
     chosen.settings = stored->settings;
     origin = "settings of " + options.from.string();
   } else if (options.quality) {
-    chosen.settings = pipeline::chosen(sampler::quality_from_name(*options.quality), config);
+    const auto quality = sampler::quality_from_name(*options.quality);
+    const auto& own = quality == sampler::Quality::fast ? file.fast_settings : nullptr;
+    chosen.settings = pipeline::settings_for(config, own, file.source, quality);
     origin = *options.quality;
+    if (!own.is_null()) origin += " settings of the model";
   } else {
-    chosen.settings = pipeline::settings_for(config, own, options.model.file.string());
+    chosen.settings = pipeline::settings_for(config, file.settings, file.source);
   }
   auto given = chosen.settings;
   pipeline::apply(options.settings, config, chosen.settings);

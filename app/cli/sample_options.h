@@ -69,9 +69,8 @@ struct ChosenSettings {
 /// How to draw, in which precision, and what. They throw std::invalid_argument, with the near misses, for
 /// what is unknown or out of range, and io::InputError where the image of --from, or the model's file, asks for
 /// what the model does not have. Settings are those of the options; then of the image of --from; then what
-/// --quality chooses; then `own`, the model's (dit::ModelFile::settings).
-ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelConfig& config,
-                           const nlohmann::json& own);
+/// --quality chooses; then those that the model's `file` carries.
+ChosenSettings settings_of(const DrawingOptions& options, const Stored& stored, const dit::ModelFile& file);
 pipeline::SessionOptions session_options(const DrawingOptions& options, const Stored& stored = {});
 pipeline::RoutingRecipe recipe_of(const DrawingOptions& options, const Stored& stored,
                                   const dit::ModelConfig& config);

@@ -371,8 +371,7 @@ TEST_F(Cli, CountsOfTimestepsAreTheNumberOfSteps) {
 
 TEST_F(Cli, EveryFaceOfTheEmbeddedModelHasItsOwnSettings) {
   const auto outcome = start({"sample", "--class", "cube", "--steps", "1", "--no-images", "--grid", "g.png"});
-  EXPECT_TRUE(
-      io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3, guidance 1.5"))
+  EXPECT_TRUE(io::contains(outcome.err, "settings of the model: euler_stochastic, 1 step, shift 3"))
       << outcome.err;
   const auto info = nlohmann::json::parse(start({"info", "--json"}).out);
   EXPECT_EQ(info["settings_of"], "model");
@@ -417,6 +416,26 @@ TEST_F(Cli, ConvertSetsAndKeepsSettings) {
   EXPECT_TRUE(
       io::contains(outcome.err, "settings of the model: adams_bashforth, 7 steps, clip 1, guidance 2"))
       << outcome.err;
+}
+
+TEST_F(Cli, ConvertSetsFastSettingsBesideTheUsualOnes) {
+  ASSERT_EQ(start({"convert", TinyRun::model(), "usual.safetensors", "--steps", "7"}).code, 0);
+  ASSERT_EQ(start({"convert", "usual.safetensors", "both.safetensors", "--fast", "--steps", "2"}).code, 0);
+  for (const auto& [quality, said] :
+       {std::pair{"fast", "fast settings of the model: adams_bashforth, 2 steps"},
+        std::pair{"", "settings of the model: adams_bashforth, 7 steps"}}) {
+    std::vector<std::string> command = {"sample", "--model", "both.safetensors", "--class", "cube"};
+    if (*quality) command.insert(command.end(), {"--quality", quality});
+    const auto outcome = start(command);
+    EXPECT_TRUE(io::contains(outcome.err, said)) << outcome.err;
+  }
+  EXPECT_TRUE(matches(start({"info", "both.safetensors"}).out, "--quality fast +adams_bashforth, 2 steps"));
+}
+
+TEST_F(Cli, FastSettingsAreAsked) {
+  const auto outcome = start({"convert", TinyRun::model(), "set.safetensors", "--fast"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(io::contains(outcome.err, "--fast: expected a setting beside it")) << outcome.err;
 }
 
 TEST_F(Cli, ConvertRefusesSettingsThatMeanNothing) {

@@ -11,9 +11,13 @@ const nlohmann::json kOwn = {
 
 class SettingsOf : public ::testing::Test {
  protected:
-  std::string sentence(const nlohmann::json& own = kOwn) const {
-    return settings_of(options_, stored_, dit::preset("tiny"), own).sentence;
+  SettingsOf() {
+    file_.config = dit::preset("tiny");
+    file_.settings = kOwn;
   }
+  std::string sentence() const { return settings_of(options_, stored_, file_).sentence; }
+
+  dit::ModelFile file_;
   SampleOptions options_;
   Stored stored_;
 };
@@ -23,12 +27,20 @@ TEST_F(SettingsOf, TheModelAreTheDefault) {
 }
 
 TEST_F(SettingsOf, ModelsWithoutAnyAreBalanced) {
-  EXPECT_EQ(sentence(nullptr), "balanced: adams_bashforth, 25 steps, guidance 2");
+  file_.settings = nullptr;
+  EXPECT_EQ(sentence(), "balanced: adams_bashforth, 25 steps, guidance 2");
 }
 
 TEST_F(SettingsOf, QualityGoesBeforeTheModels) {
   options_.quality = "best";
   EXPECT_EQ(sentence(), "best: heun, 50 steps (99 evaluations), guidance 2");
+}
+
+TEST_F(SettingsOf, FastAreTheModelsWhereItHasAny) {
+  options_.quality = "fast";
+  EXPECT_EQ(sentence(), "fast: adams_bashforth, 10 steps, guidance 2");
+  file_.fast_settings = {{"solver", "euler_stochastic"}, {"steps", 15}, {"guidance", {{"scale", 1.0}}}};
+  EXPECT_EQ(sentence(), "fast settings of the model: euler_stochastic, 15 steps");
 }
 
 TEST_F(SettingsOf, TheImageOfFromGoBeforeQuality) {
@@ -51,7 +63,7 @@ TEST_F(SettingsOf, ImageMayHaveMoreThanTheModelHasMeaningFor) {
   stored_.emplace();
   stored_->settings.solver.eta = 0.5;
   stored_->settings.grid.spacing = "karras";
-  EXPECT_EQ(settings_of(options_, stored_, dit::preset("tiny"), kOwn).settings, pipeline::Settings{});
+  EXPECT_EQ(settings_of(options_, stored_, file_).settings, pipeline::Settings{});
 }
 
 }  // namespace

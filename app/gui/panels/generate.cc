@@ -244,10 +244,16 @@ void generate_panel(Ui& ui) {
     ImGui::PopStyleColor();
   }
   ImGui::Spacing();
-  ImGui::BeginDisabled(form.settings == model->settings);
-  if (ImGui::Button("The model's own settings")) form.settings = model->settings;
-  ImGui::EndDisabled();
-  tip("Back to what the model draws best with");
+  const auto bring_back = [&](const char* label, const pipeline::Settings& settings, const char* what) {
+    ImGui::BeginDisabled(form.settings == settings);
+    if (ImGui::Button(label)) form.settings = settings;
+    ImGui::EndDisabled();
+    tip(what);
+  };
+  bring_back("Own settings", model->settings, "Back to what the model draws best with");
+  ImGui::SameLine();
+  bring_back("Fast settings", model->fast_settings,
+             "What it draws well with in little time: for a first look");
 }
 
 }  // namespace switchyard::gui

@@ -142,6 +142,7 @@ void Worker::do_job(pipeline::SessionOptions& options) {
                        .where = where,
                        .config = session->config(),
                        .settings = session->settings(),
+                       .fast_settings = session->fast_settings(),
                        .provenance = {},
                        .doubt = {},
                        .image_size = session->image_size(),

@@ -36,7 +36,7 @@ struct OpenedModel {
   std::filesystem::path decoder;  // of a model that draws latents
   std::string name, where;        // "solids"; its path, or that it is part of the program
   dit::ModelConfig config;
-  pipeline::Settings settings;  // that it draws best with
+  pipeline::Settings settings, fast_settings;  // that it draws best with, and in little time
   pipeline::Provenance
       provenance;  // its hash is empty until it is known: of large files, after the first image
   std::optional<std::string> doubt;  // see Session::doubt(); not known before the first step of a drawing
