@@ -80,9 +80,9 @@ attack: configure setup-evaluate ## send the program 1,500 hostile files and sen
 	@cmake --build build --target switchyard
 	@SWITCHYARD_NETWORKS=$(abspath .networks) python3 tests/attack/attack.py $(SWITCHYARD) --cases $(CASES) --keep out/attack
 
-attack-kills: configure ## kill sample, train and convert at random moments and look at what is left (SEED=N)
+attack-kills: configure setup-evaluate ## kill every command at random moments and look at what is left (SEED=N)
 	@cmake --build build --target switchyard
-	@tests/attack/kills.py $(SWITCHYARD) --seed $(SEED)
+	@SWITCHYARD_NETWORKS=$(abspath .networks) tests/attack/kills.py $(SWITCHYARD) --seed $(SEED)
 
 attack-memory: configure ## run sample, train, info and convert with less and less memory
 	@cmake --build build --target switchyard

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "../io/scratch.h"
+#include "io/error.h"
+
 namespace switchyard::app {
 namespace {
 
@@ -40,7 +43,7 @@ TEST_F(SettingsOf, FastAreTheModelsWhereItHasAny) {
   options_.quality = "fast";
   EXPECT_EQ(sentence(), "fast: adams_bashforth, 10 steps, guidance 2");
   file_.fast_settings = {{"solver", "euler_stochastic"}, {"steps", 15}, {"guidance", {{"scale", 1.0}}}};
-  EXPECT_EQ(sentence(), "fast settings of the model: euler_stochastic, 15 steps");
+  EXPECT_EQ(sentence(), "fast settings of the model: euler_stochastic, 15 steps, guidance 1");
 }
 
 TEST_F(SettingsOf, TheImageOfFromGoBeforeQuality) {
@@ -57,6 +60,14 @@ TEST_F(SettingsOf, OptionsGoBeforeAll) {
   stored_.emplace();
   options_.from = "a.png";
   EXPECT_EQ(sentence(), "settings of a.png: euler, 3 steps, shift 2, guidance 2");
+}
+
+TEST_F(SettingsOf, ThatAreOutOfRangeInAnImageAreTheImagesFault) {
+  options_.from = "a.png";
+  stored_.emplace();
+  stored_->settings.grid.steps = 0;
+  EXPECT_EQ(io::message_of<io::InputError>([&] { sentence(); }),
+            "a.png: its settings: steps is 0, expected 1 .. 10000");
 }
 
 TEST_F(SettingsOf, ImageMayHaveMoreThanTheModelHasMeaningFor) {

@@ -208,6 +208,10 @@ def png_cases(tiny, random, share):
     def ours(value):
         return before + make.chunk(b"tEXt", b"switchyard\0" + value) + after
 
+    def with_settings(**values):
+        whole = json.loads(text)
+        return json.dumps(whole | {"settings": whole["settings"] | values}).encode()
+
     crafted = {
         "a text that claims 2 GiB": make.png(text=[(b"switchyard", b"{}")]).replace(
             struct.pack(">I", len(b"switchyard\0{}")), struct.pack(">I", 2**31 - 1), 1),
@@ -225,6 +229,8 @@ def png_cases(tiny, random, share):
         "text of 100,000 levels": ours(b"[" * 100_000),
         "a million keys": ours(b"{" + b",".join(b'"%d":0' % i for i in range(1_000_001)) + b"}"),
         "escapes in the model's name": ours(text.replace(b'"model"', b'"\x1b[31m\\u001b]0;x\\u0007"', 1)),
+        "0 steps": ours(with_settings(steps=0)),
+        "a guidance of 1e308": ours(with_settings(guidance={"scale": 1e308})),
     }
     for name, content in crafted.items():
         yield Case("png", name, redraw, {"i.png": content})

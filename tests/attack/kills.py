@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Kills `sample`, `train` and `convert` again and again, by KILL, TERM, INT and HUP, and looks at what is left.
+"""Kills `sample`, `train`, `convert` and the other commands again and again, by KILL, TERM, INT and HUP, and looks at what is left.
 
-    kills.py PROGRAM [--seed N] [--sample N] [--train N] [--convert N]
+    kills.py PROGRAM [--seed N] [--sample N] [--train N] [--convert N] [--others N]
 
 Half of the signals come at any moment of a run, half when a temporary file has just appeared. After each: every file is
 whole and equal to that of an unbroken run, KILL alone leaves temporaries, and the next run removes them. A stop takes
 no longer than a second (twice that here: the machine may be busy), training apart, which writes its checkpoint. In the
-end the trainings' models and sheets are those of an unbroken run, byte for byte.
+end the trainings' models and sheets are those of an unbroken run, byte for byte. SWITCHYARD_NETWORKS says where the
+networks of `evaluate` are.
 """
 import argparse
 import json
@@ -219,11 +220,47 @@ def attack_convert(table, model, count):
     table.without_temporaries(folder)
 
 
+def attack_others(table, model, count):
+    """`evaluate`, `merge`, `info` and `dataset`, a quarter each."""
+    def evaluated(folder):
+        return ["evaluate", "--model", model, "--steps", "1", "--count", "40", "--reference", "solids", "--reference-count",
+                "40", "--resamples", "0", "--keep", f"{folder}/kept", "--json", f"{folder}/numbers.json"]
+
+    def merged(folder):
+        return ["merge", "drawn", "--npz", f"{folder}/set.npz"]
+
+    def listed(_):
+        return ["info", "--tensors", "large.safetensors"]
+
+    def rendered(folder):
+        return ["dataset", "--sheet", f"{folder}/sheet.png", "--per-class", "40"]
+
+    table.unbroken(["sample", "--model", model, "--count", "300", "--steps", "1", "--set", "drawn"])
+    table.unbroken(["convert", "--dtype", "fp32", model, "large.safetensors"])
+    for arguments in evaluated, merged, listed, rendered:
+        name = arguments.__name__
+        reference, folder = table.work / f"{name}-unbroken", table.work / f"{name}-broken"
+        for each in reference, folder:
+            each.mkdir()
+        seconds = table.unbroken(arguments(reference))
+        wanted = sum(table.kills.values()) + count // 4
+        while sum(table.kills.values()) < wanted:
+            if table.broken(arguments(folder), seconds, folder) == 0:
+                table.same(folder, reference)
+                shutil.rmtree(folder)
+                folder.mkdir()
+            else:
+                table.same(folder, reference, lambda file: not file.startswith("kept/"), all_of_them=False)
+        table.unbroken(arguments(folder))
+        table.same(folder, reference)
+        table.without_temporaries(folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
-    for command, usual in ("sample", 100), ("train", 100), ("convert", 50):
+    for command, usual in ("sample", 100), ("train", 100), ("convert", 50), ("others", 60):
         parser.add_argument(f"--{command}", type=int, default=usual, help="how many kills")
     options = parser.parse_args()
     # In the background of a script they may be ignored, which the programs would inherit.
@@ -233,8 +270,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="switchyard-kills-") as work:
         work = pathlib.Path(work)
         tables = [Table(command, options.program.resolve(), work, random.Random(options.seed))
-                  for command in ("sample", "train", "convert")]
-        sample, train, convert = tables
+                  for command in ("sample", "train", "convert", "others")]
+        sample, train, convert, others = tables
         train.unbroken(["train", "--preset", "tiny", "--images-per-sheet", "0", "--out", "tiny"])
         attack_sample(sample, "tiny/model.safetensors", options.sample)
         print(sample.row(), flush=True)
@@ -242,6 +279,8 @@ def main():
         print(train.row(), flush=True)
         attack_convert(convert, "tiny/model.safetensors", options.convert)
         print(convert.row(), flush=True)
+        attack_others(others, "tiny/model.safetensors", options.others)
+        print(others.row(), flush=True)
     sys.exit(1 if any(table.problems for table in tables) else 0)
 
 

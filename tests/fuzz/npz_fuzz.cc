@@ -1,6 +1,7 @@
 // NumPy's archives: arrays that hold as many bytes as their shapes say. Bytes that are no zip archive are
 // read as the one entry of a stored one, so that changing them does not break its checksum.
 #include <ATen/ATen.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -33,6 +34,21 @@ void read_alone(const std::string& file, const std::string& name, const at::Tens
           "the same array alone");
 }
 
+// The same arrays by a path, of a file that lies in memory.
+void read_by_path(const std::string& file, const std::map<std::string, at::Tensor>& arrays) {
+  const int descriptor = ::memfd_create("fuzz", 0);
+  require(
+      descriptor >= 0 && ::write(descriptor, file.data(), file.size()) == static_cast<ssize_t>(file.size()),
+      "a file in memory");
+  const std::filesystem::path path = c10::str("/proc/self/fd/", descriptor);
+  std::set<std::string> names;
+  for (const auto& [name, array] : arrays) names.insert(name);
+  require(io::npz_names(path) == names, "the names of the arrays alone");
+  require(io::read_npz(path).size() == arrays.size(), "all arrays by the path");
+  require(io::read_npz(path, names).size() <= arrays.size(), "the named arrays by the path");
+  ::close(descriptor);
+}
+
 }  // namespace
 
 bool fuzz_npz(Bytes bytes) {
@@ -40,11 +56,13 @@ bool fuzz_npz(Bytes bytes) {
   if (!file.starts_with("PK"))
     file = io::build::zip({{.name = "a.npy", .data = file, .alignment = 1}}, /*zip64=*/false);
   try {
-    for (const auto& [name, array] : io::parse_npz(std::as_bytes(std::span(file)), "fuzz")) {
+    const auto arrays = io::parse_npz(std::as_bytes(std::span(file)), "fuzz");
+    for (const auto& [name, array] : arrays) {
       require(array.is_contiguous() && array.nbytes() <= 1032 * file.size(), "an array that was in the file");
       touch(array.const_data_ptr(), array.nbytes());
       read_alone(file, name, array);
     }
+    read_by_path(file, arrays);
     return true;
   } catch (const io::InputError&) {
     return false;

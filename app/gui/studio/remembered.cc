@@ -1,5 +1,7 @@
 #include "app/gui/studio/remembered.h"
 
+#include <c10/util/StringUtil.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -21,7 +23,9 @@ void read(const Json& json, const char* name, Value& value, const std::string& s
   try {
     value = json.at(name).get<Value>();
   } catch (const Json::exception& error) {
-    throw io::InputError(source + ": field \"" + name + "\" has the wrong type");
+    const std::string_view text =
+        error.what();  // "[json.exception.type_error.302] type must be ..., but is ..."
+    throw io::InputError(c10::str(source, ": field \"", name, "\": ", text.substr(text.find("] ") + 2)));
   }
 }
 

@@ -31,12 +31,17 @@ TEST_F(Remembering, IsWrittenWhenItChangesNotOnlyAtTheEnd) {
 }
 
 TEST_F(Remembering, WhatCannotBeUnderstoodIsLeftOut) {
-  for (const char* text : {"{", "[]", "{\"theme\": 3}", "{\"recent\": [1]}", "{\"scale\": \"big\"}"}) {
+  for (const auto& [text, said] :
+       {std::pair{"{", "studio.json"},
+        {"[]", "expected a JSON object"},
+        {"{\"theme\": 3}", "field \"theme\": type must be string, but is number"},
+        {"{\"recent\": [1]}", "field \"recent\": type must be string, but is number"},
+        {"{\"scale\": \"big\"}", "field \"scale\": type must be number, but is string"}}) {
     std::filesystem::create_directories(file("config"));
     put("config/studio.json", text);
     start();
     EXPECT_EQ(studio().remembered, Remembered()) << text;
-    expect_error("studio.json");
+    expect_error(said);
   }
   put("config/studio.json", "{\"theme\": \"light\", \"of the future\": 1}");
   start();
