@@ -80,9 +80,10 @@ INSTANTIATE_TEST_SUITE_P(Cases, IdleOptions, ::testing::ValuesIn(kCases),
 TEST_P(IdleOptions, AreNamed) {
   const auto& [name, options, expected] = GetParam();
   // A DDPM model knows ddim and edm_heun, a rectified flow does not.
-  const auto config = dit::preset(options.settings.contains("--solver") ? "tiny-switch-dit-moe" : "tiny");
+  dit::ModelFile model;
+  model.config = dit::preset(options.settings.contains("--solver") ? "tiny-switch-dit-moe" : "tiny");
   std::vector<std::string> idle;
-  for (const auto& sentence : idle_options(options, settings_of(options, {}, config, nullptr)))
+  for (const auto& sentence : idle_options(options, settings_of(options, {}, model)))
     idle.push_back(sentence.substr(0, sentence.find(' ')));
   EXPECT_EQ(idle, expected);
 }

@@ -41,7 +41,7 @@ TEST_F(SettingsOf, QualityGoesBeforeTheModels) {
 
 TEST_F(SettingsOf, FastAreTheModelsWhereItHasAny) {
   options_.quality = "fast";
-  EXPECT_EQ(sentence(), "fast: adams_bashforth, 10 steps, guidance 2");
+  EXPECT_EQ(sentence(), "fast: adams_bashforth, 12 steps, guidance 2, guidance interval 0.1 to 0.9");
   file_.fast_settings = {{"solver", "euler_stochastic"}, {"steps", 15}, {"guidance", {{"scale", 1.0}}}};
   EXPECT_EQ(sentence(), "fast settings of the model: euler_stochastic, 15 steps, guidance 1");
 }
