@@ -35,9 +35,13 @@ class ImageArray : public ImageSource {
   SourceImage read(int64_t i) const override {
     if (i < 0 || i >= size()) throw std::out_of_range(c10::str(path_, ": no image ", i, " of ", size()));
     const at::Tensor image = images_.select(0, i);
-    return {image.size(2) == 3 ? image.clone() : image.expand({-1, -1, 3}).contiguous(),
-            labels_.defined() ? labels_.const_data_ptr<int64_t>()[i] : -1, "image " + std::to_string(i)};
+    return {image.size(2) == 3 ? image.clone() : image.expand({-1, -1, 3}).contiguous(), label_of(i),
+            name_of(i)};
   }
+  int64_t label_of(int64_t i) const override {
+    return labels_.defined() ? labels_.const_data_ptr<int64_t>()[i] : -1;
+  }
+  std::string name_of(int64_t i) const override { return "image " + std::to_string(i); }
 
  private:
   std::string path_;

@@ -29,7 +29,7 @@ constexpr std::array<std::string_view, 21> kEndings = {
 class ImageFiles : public ImageSource {
  public:
   ImageFiles(const fs::path& path, std::vector<std::string> paths)
-      : path_(path.string()), paths_(std::move(paths)), labels_(labels_of(paths_)) {
+      : path_(path.string()), paths_(std::move(paths)), classes_(classes_of(paths_)) {
     if (paths_.empty()) throw io::InputError(path_ + ": expected PNG or JPEG images, found none");
   }
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
@@ -37,8 +37,11 @@ class ImageFiles : public ImageSource {
   SourceImage read(int64_t i) const override {
     if (i < 0 || i >= size()) throw std::out_of_range(c10::str(path_, ": no image ", i, " of ", size()));
     const auto at = static_cast<size_t>(i);
-    return {pixels(at), labels_[at], paths_[at]};
+    return {pixels(at), classes_.labels[at], paths_[at]};
   }
+  int64_t label_of(int64_t i) const override { return classes_.labels.at(static_cast<size_t>(i)); }
+  std::string name_of(int64_t i) const override { return paths_.at(static_cast<size_t>(i)); }
+  std::vector<std::string> class_names() const override { return classes_.names; }
 
  protected:
   const std::string& path_of(size_t i) const { return paths_[i]; }
@@ -48,7 +51,7 @@ class ImageFiles : public ImageSource {
   virtual at::Tensor pixels(size_t i) const = 0;
 
   std::vector<std::string> paths_;
-  std::vector<int64_t> labels_;
+  FolderClasses classes_;
 };
 
 class Folder : public ImageFiles {
@@ -106,7 +109,7 @@ bool is_image_name(std::string_view path) {
   return std::find(kEndings.begin(), kEndings.end(), ending) != kEndings.end();
 }
 
-std::vector<int64_t> labels_of(const std::vector<std::string>& paths) {
+FolderClasses classes_of(const std::vector<std::string>& paths) {
   std::vector<std::string_view> rest(paths.begin(), paths.end());
   const auto all_in = [&](std::string_view folder) {
     return !folder.empty() &&
@@ -120,18 +123,20 @@ std::vector<int64_t> labels_of(const std::vector<std::string>& paths) {
   bool are_numbers = true;
   for (const auto path : rest) {
     const auto folder = first_folder(path);
-    if (folder.empty()) return std::vector<int64_t>(paths.size(), -1);
+    if (folder.empty()) return {std::vector<int64_t>(paths.size(), -1), {}};
     const auto number = io::whole_number(folder);
     are_numbers = are_numbers && number.value_or(-1) >= 0 && folder.size() <= kMostClassDigits;
     classes.emplace(folder, number.value_or(0));
   }
+  FolderClasses result;
   if (!are_numbers) {
-    int64_t next = 0;
-    for (auto& [folder, number] : classes) number = next++;
+    for (auto& [folder, number] : classes) {
+      number = static_cast<int64_t>(result.names.size());
+      result.names.emplace_back(folder);
+    }
   }
-  std::vector<int64_t> labels;
-  for (const auto path : rest) labels.push_back(classes.at(first_folder(path)));
-  return labels;
+  for (const auto path : rest) result.labels.push_back(classes.at(first_folder(path)));
+  return result;
 }
 
 std::unique_ptr<ImageSource> open_folder(const fs::path& path) {

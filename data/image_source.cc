@@ -29,6 +29,7 @@ class Solids : public ImageSource {
                  {pixels.mutable_data_ptr<uint8_t>(), static_cast<size_t>(pixels.numel())});
     return {pixels, solid_class(split_, index), std::to_string(index)};
   }
+  std::vector<std::string> class_names() const override { return {kSolidNames.begin(), kSolidNames.end()}; }
 
  private:
   Split split_;
@@ -45,9 +46,13 @@ class Subset : public ImageSource {
   }
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
   std::string name() const override { return c10::str(source_->name(), ", ", size(), " of it"); }
-  SourceImage read(int64_t i) const override { return source_->read(indices_.at(static_cast<size_t>(i))); }
+  SourceImage read(int64_t i) const override { return source_->read(at(i)); }
+  int64_t label_of(int64_t i) const override { return source_->label_of(at(i)); }
+  std::string name_of(int64_t i) const override { return source_->name_of(at(i)); }
+  std::vector<std::string> class_names() const override { return source_->class_names(); }
 
  private:
+  int64_t at(int64_t i) const { return indices_.at(static_cast<size_t>(i)); }
   std::shared_ptr<const ImageSource> source_;
   std::vector<int64_t> indices_;
 };

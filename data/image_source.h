@@ -27,6 +27,11 @@ class ImageSource {
   virtual SourceImage read(int64_t i) const = 0;
   /// What this is, for people: the path, or "solids, held out".
   virtual std::string name() const = 0;
+  /// What read(i) would say, mostly without decoding it.
+  virtual int64_t label_of(int64_t i) const { return read(i).label; }
+  virtual std::string name_of(int64_t i) const { return read(i).name; }
+  /// By label; empty where classes have numbers alone, or there are none.
+  virtual std::vector<std::string> class_names() const { return {}; }
 };
 
 /// Opens what lies at `path`; nothing is decoded yet.

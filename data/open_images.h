@@ -21,7 +21,12 @@ std::unique_ptr<ImageSource> open_idx(const std::filesystem::path& path);
 /// Whether a path within a folder or archive is an image's, by its ending, and no part of it is hidden.
 bool is_image_name(std::string_view path);
 
-/// The class of each path by its folder, as image_source.h says; -1 for all where folders are not classes.
-std::vector<int64_t> labels_of(const std::vector<std::string>& paths);
+struct FolderClasses {
+  std::vector<int64_t> labels;     // of each path; -1 for all where folders are not classes
+  std::vector<std::string> names;  // by label; empty where all folders are numbers, or none are classes
+};
+
+/// The class of each path by its folder, as image_source.h says.
+FolderClasses classes_of(const std::vector<std::string>& paths);
 
 }  // namespace switchyard::data

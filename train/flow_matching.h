@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "dit/transformer.h"
-#include "data/solids_batches.h"
 #include "train/recipe.h"
 
 namespace switchyard::train {

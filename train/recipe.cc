@@ -4,8 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "data/solids.h"
-#include "dit/config.h"
 #include "io/near_misses.h"
 #include "pipeline/settings_text.h"
 
@@ -21,9 +19,11 @@ void Recipe::validate() const {
                                                nlohmann::json(value).dump());
   };
   const auto config = dit::preset(model);
-  require(config.in_channels == 3 && config.num_classes == static_cast<int64_t>(data::kSolidNames.size()),
-          "model must draw RGB images of the " + std::to_string(data::kSolidNames.size()) + " solids, \"" +
-              model + "\" does not");
+  require(config.in_channels == 3, "model must draw RGB images, \"" + model + "\" does not");
+  require(image_size == 0 || (image_size >= 16 && image_size <= 512 && image_size % config.patch_size == 0),
+          "image_size must be 0 or a multiple of " + std::to_string(config.patch_size) +
+              ", the side of the patches of \"" + model + "\", in 16 .. 512, got " +
+              std::to_string(image_size));
   require(config.routes_tokens() || config.routes_timesteps(),
           "model must route tokens or timesteps to experts, \"" + model + "\" does not");
   in_range("images", static_cast<double>(images), 1, 1e12);
@@ -60,11 +60,22 @@ nlohmann::json to_json(const Recipe& recipe) {
   nlohmann::json json;
   Recipe::for_each_field(recipe,
                          [&](const char* name, const auto& value, const char*) { json[name] = value; });
+  json["data"] = recipe.data;
   return json;
 }
 
+dit::ModelConfig model_config(const Recipe& recipe, std::vector<std::string> class_names) {
+  auto config = dit::preset(recipe.model);
+  if (recipe.image_size > 0) config.input_size = recipe.image_size;
+  config.num_classes = static_cast<int64_t>(class_names.size());
+  config.class_names = std::move(class_names);
+  config.validate();
+  return config;
+}
+
 nlohmann::json settings_of(const Recipe& recipe, int steps) {
-  if (!recipe.model.starts_with("solids/")) return nullptr;  // nobody has measured the others
+  if (!recipe.model.starts_with("solids/") || recipe.data != "solids")
+    return nullptr;  // nobody has measured the others
   return pipeline::settings_json(dit::preset(recipe.model),
                                  {.solver = {.solver = sampler::Solver::euler_stochastic},
                                   .grid = {.steps = steps, .shift = 3},
@@ -82,6 +93,15 @@ Recipe recipe(std::string_view name) {
     timestep_routed.learning_rate = 1e-3;
     return timestep_routed;
   }
+  if (name == "pictures") {
+    Recipe pictures;
+    pictures.model = "solids/8";
+    pictures.flip = true;
+    pictures.images = 500'000;
+    pictures.batch_size = 64;
+    pictures.learning_rate = 1e-3;
+    return pictures;
+  }
   if (name == "tiny") {
     Recipe tiny;
     tiny.model = "tiny";
@@ -97,6 +117,6 @@ Recipe recipe(std::string_view name) {
                               "\": " + io::near_misses(name, known));
 }
 
-std::vector<std::string_view> recipe_names() { return {"solids", "solids-switch", "tiny"}; }
+std::vector<std::string_view> recipe_names() { return {"solids", "solids-switch", "pictures", "tiny"}; }
 
 }  // namespace switchyard::train

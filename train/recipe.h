@@ -7,10 +7,15 @@
 #include <string_view>
 #include <vector>
 
+#include "dit/config.h"
+
 namespace switchyard::train {
 
 struct Recipe {
-  std::string model = "solids/4";  // a dit::preset
+  std::string model = "solids/4";  // a dit::preset, but for its classes, which are those of the data
+  std::string data = "solids";     // data::TrainingImages::identity(), which train() fills in
+  int64_t image_size = 0;          // 0: the preset's
+  bool flip = false;               // mirror half of the images
   int64_t images = 3'719'680;      // to be seen in all
   int64_t batch_size = 256;
   // On a CPU: images per shard; gradients are summed in the order of the shards, on however many cores.
@@ -33,9 +38,13 @@ struct Recipe {
   void validate() const;  // throws std::invalid_argument naming the field
   bool operator==(const Recipe&) const = default;
 
+  /// All fields but `data`.
   template <class Self, class Visitor>
   static void for_each_field(Self& r, Visitor visit) {
     visit("model", r.model, "model preset");
+    visit("image_size", r.image_size,
+          "side of the images, a multiple of the model's patches; 0: the model preset's");
+    visit("flip", r.flip, "mirror half of the images");
     visit("images", r.images, "images to train on");
     visit("batch_size", r.batch_size, "images per step");
     visit("shard_size", r.shard_size, "on a CPU, images per shard of a step");
@@ -66,12 +75,15 @@ struct Recipe {
 
 nlohmann::json to_json(const Recipe& recipe);
 
+/// The model that is trained, of images with these classes. Throws std::invalid_argument.
+dit::ModelConfig model_config(const Recipe& recipe, std::vector<std::string> class_names);
+
 /// The settings that its model file is given: of the solids, those that were measured on the embedded model
 /// (docs/evaluation.md), with so many steps; else null.
 nlohmann::json settings_of(const Recipe& recipe, int steps = 40);
 
 /// Recipes by name: "solids", the embedded model's; "solids-switch", a Switch-DiT of the same pictures with the
-/// diffusion prior; and "tiny", seconds long, for tests and first tries.
+/// diffusion prior; "pictures", for anybody's images; and "tiny", seconds long, for tests and first tries.
 Recipe recipe(std::string_view name);
 std::vector<std::string_view> recipe_names();
 

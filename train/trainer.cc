@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "data/solids_batches.h"
+#include "data/training_images.h"
 #include "dit/checkpoint.h"
 #include "dit/model_file.h"
 #include "io/error.h"
@@ -34,12 +34,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-dit::ModelConfig model_config(const Recipe& recipe) {
-  auto config = dit::preset(recipe.model);
-  config.class_names = data::solid_names();
-  return config;
-}
-
 at::ScalarType product_dtype(const Recipe& recipe, at::Device device) {
   return recipe.bf16 && (!device.is_cpu() || kernels::has_bf16_products()) ? at::kBFloat16 : at::kFloat;
 }
@@ -55,12 +49,11 @@ uint64_t draw_seed(uint64_t run, int64_t step, int64_t shard) {
 // The state that a checkpoint holds, and the models that look at it.
 class TrainingState {
  public:
-  TrainingState(const Recipe& recipe, at::Device device)
+  TrainingState(const Recipe& recipe, const dit::ModelConfig& config, at::Device device)
       : recipe_(recipe),
-        master_(model_config(recipe), at::TensorOptions().device(device)),
-        average_(model_config(recipe), at::TensorOptions().device(device)),
-        working_(model_config(recipe),
-                 at::TensorOptions().device(device).dtype(product_dtype(recipe, device))) {
+        master_(config, at::TensorOptions().device(device)),
+        average_(config, at::TensorOptions().device(device)),
+        working_(config, at::TensorOptions().device(device).dtype(product_dtype(recipe, device))) {
     dit::initialize(master_, recipe.seed);
     master_flat_ = std::make_unique<FlatParameters>(master_, false);
     average_flat_ = std::make_unique<FlatParameters>(average_, false);
@@ -146,10 +139,13 @@ class TrainingState {
   /// path: whose contents `file` has, for messages.
   void load(io::TensorFile file, const std::filesystem::path& path, at::Tensor& window) {
     const auto stored = io::parse_json(file.metadata["recipe"], path.string() + ": its recipe");
-    const auto wanted = to_json(recipe_);
+    const auto wanted = to_json(recipe_), usual = to_json(Recipe());
     for (const auto& [field, value] : wanted.items()) {
       if (field == "images" || (stored.is_object() && stored.contains(field) && stored[field] == value))
         continue;
+      const bool is_new =
+          field == "data" || field == "image_size" || field == "flip";  // older checkpoints lack them
+      if (is_new && stored.is_object() && !stored.contains(field) && value == usual[field]) continue;
       throw io::InputError(path.string() + ": checkpoint of another recipe: its " + field + " is " +
                            (stored.is_object() && stored.contains(field) ? stored[field].dump() : "missing") +
                            ", this run's is " + value.dump() +
@@ -266,9 +262,18 @@ std::vector<at::Tensor> choices_of(const std::vector<ShardResult>& shards, const
   return choices;
 }
 
+std::shared_ptr<const data::TrainingImages> images_of(const Recipe& recipe, const RunOptions& options) {
+  const auto preset = dit::preset(recipe.model);
+  const int64_t size = recipe.image_size > 0 ? recipe.image_size : preset.input_size;
+  if (options.data.empty()) return data::solids_to_learn(size);
+  return data::pictures_to_learn(
+      data::open_images(options.data),
+      {.size = size, .flip = recipe.flip, .seed = recipe.seed, .most_bytes = io::free_memory() / 4});
+}
+
 // One batch is rendered long before a CPU's step is over. A GPU needs them faster than one thread renders: 8,000
 // images/s on an H200, of which a thread makes 2,000.
-int rendered_ahead(at::Device device) {
+int made_ahead(at::Device device) {
   return device.is_cpu() ? 1 : std::clamp(static_cast<int>(std::thread::hardware_concurrency()) - 2, 1, 8);
 }
 
@@ -310,16 +315,19 @@ class Window {
 
 }  // namespace
 
-bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress) {
-  recipe.validate();
-  const auto config = model_config(recipe);
+bool train(const Recipe& given, const RunOptions& options, const OnProgress& on_progress) {
+  given.validate();
+  const auto images = images_of(given, options);
+  Recipe recipe = given;
+  recipe.data = images->identity();
+  const auto config = model_config(recipe, images->class_names());
   // Master, average, gradient and two moments in fp32, the working copy perhaps in bf16.
   if (options.device.is_cpu())
     io::require_memory((5 * 4 + 2) * dit::count_parameters(config).total, "a training of " + recipe.model);
   const RunDirectory directory(options.directory);
   CheckpointFile checkpoint(options.directory);
 
-  TrainingState state(recipe, options.device);
+  TrainingState state(recipe, config, options.device);
   const int64_t experts = config.routes_tokens() ? config.num_experts : config.timestep_experts;
   Window window(config.depth, experts);
   const bool resumed = checkpoint.exists();
@@ -358,13 +366,17 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
       !write_sample_sheet(sheet(), state.averaged_model(), report))
     return false;
 
-  data::BatchesAhead batches(state.step(), recipe.batch_size, config.input_size,
-                             rendered_ahead(options.device));
+  data::BatchesAhead batches(images, state.step(), recipe.batch_size, made_ahead(options.device));
   const int64_t first_step = state.step();
   const auto start = Clock::now();
   auto last_save = start;
+  double waited = 0;
   while (state.step() < recipe.steps()) {
+    const auto asked = Clock::now();
     const auto batch = batches.next();
+    waited += seconds_since(asked);
+    for (const auto& problem : images->take_problems())
+      if (options.say) options.say(problem);
     const auto shards = run_shards(state, batch, recipe);
     std::vector<std::vector<at::Tensor>> gradients;
     for (const auto& shard : shards) gradients.push_back(shard.gradients);
@@ -372,8 +384,10 @@ bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on
 
     progress.loss = window.loss();
     progress.balance = window.balance();
+    const double seconds = seconds_since(start);
     progress.images_per_second =
-        static_cast<double>((state.step() - first_step) * recipe.batch_size) / seconds_since(start);
+        static_cast<double>((state.step() - first_step) * recipe.batch_size) / seconds;
+    progress.waiting = waited / seconds;
     progress.seconds_left =
         static_cast<double>((recipe.steps() - state.step()) * recipe.batch_size) / progress.images_per_second;
 

@@ -29,11 +29,12 @@ namespace switchyard::train {
 
 struct RunOptions {
   std::filesystem::path directory;
+  std::filesystem::path data;  // images to learn from, as data::open_images() takes them; empty: the solids
   std::filesystem::path start_from;    // a model file whose weights a new run begins with; empty: initialised
   double checkpoint_seconds = 120;     // between checkpoints; 0 writes one after every step
   int64_t images_per_sheet = 100'000;  // between sample sheets; 0 draws none
   int64_t steps_per_row = 50;          // between rows of the log
-  at::Device device = at::kCPU;        // where the model learns; data is rendered on the CPU
+  at::Device device = at::kCPU;        // where the model learns; data is made on the CPU
   std::function<void(const std::string&)> say =
       {};  // told what a person should know, as that the last checkpoint is damaged
 };
@@ -44,6 +45,7 @@ struct Progress {
   double loss = 0;               // running mean of the flow-matching loss
   double balance = 0;            // running mean of E sum_e f_e P_e
   double images_per_second = 0;  // of this process
+  double waiting = 0;            // share of the time in which the next images were not there yet
   double seconds_left = 0;
 };
 
@@ -53,8 +55,9 @@ using OnProgress = std::function<bool(const Progress&)>;
 /// Trains, or goes on where the directory's checkpoint ends. Returns true when the recipe is finished, false
 /// when stopped. A run that starts from a model counts the images which that model has seen, but its
 /// optimiser starts anew, with a warm-up. Throws io::InputError for a model to start from that has another
-/// configuration, for a checkpoint of another recipe (only `images` may have changed), beyond its recipe or damaged
-/// where the one before it is too, and for numbers that are not finite; io::OutputError when it cannot write. A run that
+/// configuration, for a checkpoint of another recipe (only `images` may have changed) or other data, beyond its recipe or
+/// damaged where the one before it is too, for numbers that are not finite, and for data that is no set of images or none
+/// of which can be read (some of them are passed over, and said); io::OutputError when it cannot write. A run that
 /// fails before it has written anything leaves no folder that was not there.
 bool train(const Recipe& recipe, const RunOptions& options, const OnProgress& on_progress = nullptr);
 

@@ -15,7 +15,7 @@ namespace switchyard::app {
 namespace {
 
 struct Options {
-  std::string preset;
+  std::string preset;  // empty: pictures, where there is data
   train::RunOptions run;
   std::string device = "auto";
   std::map<std::string, const CLI::Option*> fields;  // of the recipe, by name
@@ -39,6 +39,11 @@ train::Recipe recipe_of(const Options& options) {
 }
 
 void train_model(Options options) {
+  if (options.preset.empty()) {
+    if (options.run.data.empty())
+      throw std::invalid_argument("--preset is required, or --data with images to learn from");
+    options.preset = "pictures";
+  }
   options.run.device = device_of(options.device);
   const auto recipe = recipe_of(options);
   if (!(options.run.checkpoint_seconds >= 0))
@@ -50,16 +55,22 @@ void train_model(Options options) {
 
   Progress progress(options.quiet);
   options.run.say = [&](const std::string& line) { progress.warn("warning: " + line); };
-  progress.say("recipe " + options.preset + ": " + train::to_json(recipe).dump());
+  auto said = train::to_json(recipe);
+  said["data"] = options.run.data.empty() ? "solids" : options.run.data.string();
+  progress.say("recipe " + options.preset + ": " + said.dump());
   const auto checkpoint = options.run.directory / "checkpoint.safetensors";
   if (std::filesystem::exists(checkpoint)) progress.say("resuming from " + checkpoint.string());
   take_time_to_stop();
   int64_t steps = 0;
   const bool finished = train::train(recipe, options.run, [&](const train::Progress& p) {
-    char text[128];
-    std::snprintf(text, sizeof text, "step %lld/%lld  %lld images  loss %.4f  balance %.3f  %.0f images/s",
-                  static_cast<long long>(p.step), static_cast<long long>(p.steps),
-                  static_cast<long long>(p.images), p.loss, p.balance, p.images_per_second);
+    char text[160];
+    const int length = std::snprintf(
+        text, sizeof text, "step %lld/%lld  %lld images  loss %.4f  balance %.3f  %.0f images/s",
+        static_cast<long long>(p.step), static_cast<long long>(p.steps), static_cast<long long>(p.images),
+        p.loss, p.balance, p.images_per_second);
+    if (p.waiting >= 0.02)
+      std::snprintf(text + length, sizeof text - static_cast<size_t>(length), "  %.0f %% waiting for images",
+                    100 * p.waiting);
     progress.show(static_cast<double>(p.step) / static_cast<double>(p.steps), text, p.seconds_left);
     steps = p.step;
     return !interrupted();
@@ -100,9 +111,15 @@ void add_train_command(CLI::App& program) {
   command
       .add_option("--preset", options->preset,
                   "Recipe: solids (the embedded model's: minutes on a GPU, thirty hours on two\ncores), "
-                  "solids-switch (timesteps pick experts; hours) or tiny (seconds)")
-      ->type_name("NAME")
-      ->required();
+                  "solids-switch (timesteps pick experts; hours), pictures (yours; the default with\n--data) "
+                  "or tiny (seconds)")
+      ->type_name("NAME");
+  command
+      .add_option(
+          "--data", options->run.data,
+          "Images to learn from, in place of the solids: a folder or .zip of PNG and JPEG\nfiles, an .npz "
+          "(arr_0), .npy or IDX file (.gz too). Sub-folders are classes")
+      ->type_name("PATH");
   command
       .add_option(
           "--out", options->run.directory,
@@ -140,7 +157,9 @@ void add_train_command(CLI::App& program) {
       "Ctrl-C writes a checkpoint and stops; the same command goes on from it.\n\n"
       "Example: a model of your own in a minute, and what it draws\n"
       "  switchyard train --preset tiny --images 20000 --out run\n"
-      "  switchyard sample --model run/model.safetensors --grid grid.png --no-images --zoom 4");
+      "  switchyard sample --model run/model.safetensors --grid grid.png --no-images --zoom 4\n"
+      "and one of your own pictures\n"
+      "  switchyard train --data photos --out run");
   command.callback([options] { train_model(*options); });
 }
 

@@ -14,7 +14,7 @@
 #include "../io/scratch.h"
 #include "../io/torch_builder.h"
 #include "data/open_images.h"
-#include "data/solids_batches.h"
+#include "data/training_images.h"
 #include "io/error.h"
 #include "io/npz.h"
 #include "io/png.h"
@@ -119,7 +119,14 @@ TEST(ImageLabels, AreTheFoldersWhereEveryImageLiesInOne) {
       {"within a folder", {"set/train/cat/a.png", "set/train/dog/a.png"}, {0, 1}},
       {"one folder", {"cat/a.png", "cat/b.png"}, {-1, -1}},
   };
-  for (const Case& c : cases) EXPECT_EQ(labels_of(c.paths), c.labels) << c.what;
+  for (const Case& c : cases) EXPECT_EQ(classes_of(c.paths).labels, c.labels) << c.what;
+}
+
+TEST(ImageLabels, HaveTheFoldersNames) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(classes_of({"cat/a.png", "dog/a.png", "dog/deep/b.png"}).names, (Names{"cat", "dog"}));
+  EXPECT_EQ(classes_of({"10/a.png", "2/a.png"}).names, Names());
+  EXPECT_EQ(classes_of({"a.png", "cat/b.png"}).names, Names());
 }
 
 TEST_F(ImageSourceTest, ZipIsReadAsTheFolderIs) {
@@ -323,7 +330,7 @@ TEST_F(ImageSourceTest, WhatIsNoSetOfImagesIsRefused) {
 
 TEST(SolidsSource, HasTheImagesThatTrainingSees) {
   const auto source = solids(/*held_out=*/false, 10, 32, 20), held_out = solids(true, 10, 32, 20);
-  const auto batch = solids_batch(/*step=*/2, 10, 32);
+  const auto batch = solids_to_learn(32)->batch(/*step=*/2, 10);
   for (int64_t i = 0; i < 10; ++i) {
     const SourceImage image = source->read(i);
     EXPECT_TRUE(at::equal(image.pixels.permute({2, 0, 1}), batch.images[i])) << i;

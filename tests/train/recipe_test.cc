@@ -43,6 +43,8 @@ TEST(Recipe, BadFieldIsNamed) {
       {"beta2", [](Recipe& r) { r.beta2 = 1.0; }},
       {"class_dropout", [](Recipe& r) { r.class_dropout = 1.1; }},
       {"min_time", [](Recipe& r) { r.min_time = 0; }},
+      {"image_size", [](Recipe& r) { r.image_size = 30; }},
+      {"image_size", [](Recipe& r) { r.image_size = 1024; }},
       {"model preset", [](Recipe& r) { r.model = "nothing"; }},
   };
   for (const auto& [field, spoil] : cases) {
@@ -78,7 +80,8 @@ TEST(Recipe, JsonHoldsEveryField) {
     ++fields;
     EXPECT_EQ(to_json(r).at(name), nlohmann::json(value)) << name;
   });
-  EXPECT_EQ(to_json(r).size(), static_cast<size_t>(fields));
+  EXPECT_EQ(to_json(r)["data"], "solids");
+  EXPECT_EQ(to_json(r).size(), static_cast<size_t>(fields) + 1);
 }
 
 TEST(Recipe, SolidsHaveSettingsOfTheirOwn) {
