@@ -28,8 +28,8 @@ constexpr std::array<std::string_view, 21> kEndings = {
 // Paths in order with their classes; how one is read is the derived class's.
 class ImageFiles : public ImageSource {
  public:
-  ImageFiles(const fs::path& path, std::vector<std::string> paths)
-      : path_(path.string()), paths_(std::move(paths)), classes_(classes_of(paths_)) {
+  ImageFiles(const fs::path& path, std::vector<std::string> paths, io::Alpha alpha)
+      : path_(path.string()), alpha_(alpha), paths_(std::move(paths)), classes_(classes_of(paths_)) {
     if (paths_.empty()) throw io::InputError(path_ + ": expected PNG or JPEG images, found none");
   }
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
@@ -46,6 +46,7 @@ class ImageFiles : public ImageSource {
  protected:
   const std::string& path_of(size_t i) const { return paths_[i]; }
   const std::string path_;
+  const io::Alpha alpha_;
 
  private:
   virtual at::Tensor pixels(size_t i) const = 0;
@@ -59,7 +60,7 @@ class Folder : public ImageFiles {
   using ImageFiles::ImageFiles;
 
  private:
-  at::Tensor pixels(size_t i) const override { return io::read_image(fs::path(path_) / path_of(i)); }
+  at::Tensor pixels(size_t i) const override { return io::read_image(fs::path(path_) / path_of(i), alpha_); }
 };
 
 struct Archive {
@@ -80,13 +81,14 @@ struct Archive {
 
 class ZipOfImages : public ImageFiles {
  public:
-  ZipOfImages(const fs::path& path, std::unique_ptr<const Archive> archive)
-      : ImageFiles(path, archive->paths()), archive_(std::move(archive)) {}
+  ZipOfImages(const fs::path& path, std::unique_ptr<const Archive> archive, io::Alpha alpha)
+      : ImageFiles(path, archive->paths(), alpha), archive_(std::move(archive)) {}
 
  private:
   at::Tensor pixels(size_t i) const override {
     const auto bytes = archive_->zip.read(archive_->entries.at(path_of(i)), kMostBytes);
-    return io::parse_image(bytes, path_ + ": " + io::quote(path_of(i)));  // outside the archive's lock
+    return io::parse_image(bytes, path_ + ": " + io::quote(path_of(i)),
+                           alpha_);  // outside the archive's lock
   }
   std::unique_ptr<const Archive> archive_;
 };
@@ -139,7 +141,7 @@ FolderClasses classes_of(const std::vector<std::string>& paths) {
   return result;
 }
 
-std::unique_ptr<ImageSource> open_folder(const fs::path& path) {
+std::unique_ptr<ImageSource> open_folder(const fs::path& path, io::Alpha alpha) {
   std::vector<std::string> paths;
   try {
     fs::recursive_directory_iterator entry(path, fs::directory_options::follow_directory_symlink), end;
@@ -158,12 +160,12 @@ std::unique_ptr<ImageSource> open_folder(const fs::path& path) {
     throw io::InputError(error.path1().string() + ": cannot be listed: " + error.code().message());
   }
   std::sort(paths.begin(), paths.end());
-  return std::make_unique<Folder>(path, std::move(paths));
+  return std::make_unique<Folder>(path, std::move(paths), alpha);
 }
 
 std::unique_ptr<ImageSource> open_zip_of_images(std::shared_ptr<const io::MappedFile> file,
-                                                const fs::path& path) {
-  return std::make_unique<ZipOfImages>(path, std::make_unique<const Archive>(std::move(file), path));
+                                                const fs::path& path, io::Alpha alpha) {
+  return std::make_unique<ZipOfImages>(path, std::make_unique<const Archive>(std::move(file), path), alpha);
 }
 
 }  // namespace switchyard::data

@@ -66,13 +66,14 @@ bool holds_arrays(std::string_view zip) {
 
 }  // namespace
 
-std::unique_ptr<ImageSource> open_images(const std::filesystem::path& path) {
+std::unique_ptr<ImageSource> open_images(const std::filesystem::path& path, io::Alpha alpha) {
   std::error_code unreadable;  // said when the file is opened
-  if (std::filesystem::is_directory(path, unreadable)) return open_folder(path);
+  if (std::filesystem::is_directory(path, unreadable)) return open_folder(path, alpha);
   const auto file = std::make_shared<const io::MappedFile>(path);
   const std::string_view begin(reinterpret_cast<const char*>(file->bytes().data()),
                                std::min<size_t>(file->bytes().size(), 4096));
-  if (begin.starts_with("PK")) return holds_arrays(begin) ? open_npz(path) : open_zip_of_images(file, path);
+  if (begin.starts_with("PK"))
+    return holds_arrays(begin) ? open_npz(path) : open_zip_of_images(file, path, alpha);
   if (begin.starts_with("\x93NUMPY")) return open_npy(path);
   if (begin.starts_with("\x1f\x8b") || begin.starts_with(std::string_view("\0\0", 2))) return open_idx(path);
   const bool is_image = begin.starts_with("\x89PNG") || begin.starts_with("\xff\xd8");

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "io/png.h"
+
 namespace switchyard::data {
 
 struct SourceImage {
@@ -48,7 +50,8 @@ class ImageSource {
 ///   it; either with .gz, held in memory. Grey becomes RGB.
 ///
 /// io::InputError: nothing there, none of these, no images in it, damaged.
-std::unique_ptr<ImageSource> open_images(const std::filesystem::path& path);
+std::unique_ptr<ImageSource> open_images(const std::filesystem::path& path,
+                                         io::Alpha alpha = io::Alpha::drop);
 
 /// `count` of the solids (solids.h) from number `first` of the validation split where held out, else of the
 /// training split; [size, size, 3].

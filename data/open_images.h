@@ -11,9 +11,9 @@
 
 namespace switchyard::data {
 
-std::unique_ptr<ImageSource> open_folder(const std::filesystem::path& path);
+std::unique_ptr<ImageSource> open_folder(const std::filesystem::path& path, io::Alpha alpha);
 std::unique_ptr<ImageSource> open_zip_of_images(std::shared_ptr<const io::MappedFile> file,
-                                                const std::filesystem::path& path);
+                                                const std::filesystem::path& path, io::Alpha alpha);
 std::unique_ptr<ImageSource> open_npz(const std::filesystem::path& path);
 std::unique_ptr<ImageSource> open_npy(const std::filesystem::path& path);
 std::unique_ptr<ImageSource> open_idx(const std::filesystem::path& path);

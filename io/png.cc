@@ -34,14 +34,26 @@ void on_read(png_structp png, png_bytep out, std::size_t size) {
   throw InputError(file + ": " + what);
 }
 
+// [H, W, 4] -> [H, W, 3], both uint8
+at::Tensor over_white(const at::Tensor& rgba) {
+  at::Tensor rgb = at::empty({rgba.size(0), rgba.size(1), 3}, at::kByte);
+  const auto* from = rgba.const_data_ptr<std::uint8_t>();
+  auto* to = rgb.mutable_data_ptr<std::uint8_t>();
+  for (std::int64_t pixel = 0; pixel < rgba.size(0) * rgba.size(1); ++pixel, from += 4, to += 3)
+    for (int c = 0; c < 3; ++c)
+      to[c] = static_cast<std::uint8_t>((from[c] * from[3] + 255 * (255 - from[3]) + 127) / 255);
+  return rgb;
+}
+
 }  // namespace
 
-PngImage parse_png(std::span<const std::byte> bytes, const std::string& name) {
+PngImage parse_png(std::span<const std::byte> bytes, const std::string& name, Alpha alpha) {
+  const std::size_t channels = alpha == Alpha::drop ? 3 : 4;
   Reader reader{bytes};
   Codec codec(/*reading=*/true);
   png_uint_32 width = 0, height = 0;
   std::size_t packed_row = 0;  // bytes of a row in the file
-  bool is_rgb8 = false;
+  bool is_expected = false;
   const bool has_header = guarded(codec.png, [&] {
     png_set_read_fn(codec.png, &reader, on_read);
     png_set_user_limits(codec.png, kMaxSide, kMaxSide);
@@ -52,16 +64,19 @@ PngImage parse_png(std::span<const std::byte> bytes, const std::string& name) {
     packed_row = png_get_rowbytes(codec.png, codec.info);
     png_set_expand(codec.png);
     png_set_strip_16(codec.png);
-    png_set_strip_alpha(codec.png);
+    if (alpha == Alpha::drop)
+      png_set_strip_alpha(codec.png);
+    else
+      png_set_add_alpha(codec.png, 255, PNG_FILLER_AFTER);  // where there is none
     png_set_gray_to_rgb(codec.png);
     png_set_interlace_handling(codec.png);
     png_read_update_info(codec.png, codec.info);
     width = png_get_image_width(codec.png, codec.info);
     height = png_get_image_height(codec.png, codec.info);
-    is_rgb8 = png_get_rowbytes(codec.png, codec.info) == width * std::size_t{3};
+    is_expected = png_get_rowbytes(codec.png, codec.info) == width * channels;
   });
   if (!has_header) fail(name, std::string("cannot be read as PNG: ") + codec.message.text);
-  if (!is_rgb8) fail(name, "cannot be read as PNG: its pixel format does not convert to RGB");
+  if (!is_expected) fail(name, "cannot be read as PNG: its pixel format does not convert to RGB");
   if (std::int64_t{width} * height > kMaxPixels)
     fail(name, c10::str("expected at most ", kMaxPixels, " pixels, found ", width, " x ", height));
   if (std::uint64_t{packed_row} * height / kMostInflated > bytes.size())
@@ -69,20 +84,20 @@ PngImage parse_png(std::span<const std::byte> bytes, const std::string& name) {
          c10::str("damaged PNG: ", bytes.size(), " bytes cannot hold ", width, " x ", height, " pixels"));
   TextEntries text = read_png_text(bytes, name);
 
-  at::Tensor pixels = at::empty({height, width, 3}, at::kByte);
+  at::Tensor pixels = at::empty({height, width, static_cast<std::int64_t>(channels)}, at::kByte);
   std::vector<png_bytep> rows(height);
-  for (std::size_t y = 0; y < height; ++y) rows[y] = pixels.data_ptr<std::uint8_t>() + y * width * 3;
+  for (std::size_t y = 0; y < height; ++y) rows[y] = pixels.data_ptr<std::uint8_t>() + y * width * channels;
   const bool done = guarded(codec.png, [&] {
     png_read_image(codec.png, rows.data());
     png_read_end(codec.png, codec.info);
   });
   if (!done) fail(name, std::string("damaged PNG: ") + codec.message.text);
-  return {pixels, std::move(text)};
+  return {alpha == Alpha::drop ? pixels : over_white(pixels), std::move(text)};
 }
 
-PngImage read_png(const std::filesystem::path& path) {
+PngImage read_png(const std::filesystem::path& path, Alpha alpha) {
   const MappedFile file(path);
-  return parse_png(file.bytes(), path.string());
+  return parse_png(file.bytes(), path.string(), alpha);
 }
 
 }  // namespace switchyard::io

@@ -29,13 +29,16 @@ struct PngImage {
 // OutputError: the file cannot be written.
 void write_png(const std::filesystem::path& path, const at::Tensor& image, const TextEntries& text = {});
 
-// Any PNG (grey, palette, 1 to 16 bits, interlaced) as 8-bit RGB; alpha is dropped, not blended, and of 16
-// bits the high byte is kept. Sides up to
+// What becomes of transparency: dropped, so that colours show that nobody was meant to see (as Pillow's convert("RGB") and
+// with it the field's metrics do), or blended over white, as a browser shows a picture.
+enum class Alpha { drop, over_white };
+
+// Any PNG (grey, palette, 1 to 16 bits, interlaced) as 8-bit RGB; of 16 bits the high byte is kept. Sides up to
 // 32,768, 2^28 pixels in all, 1000 text entries, 8,000,000 bytes of UTF-8 in all their keywords and texts.
 // InputError: not a PNG, damaged, or beyond those limits.
-PngImage read_png(const std::filesystem::path& path);
+PngImage read_png(const std::filesystem::path& path, Alpha alpha = Alpha::drop);
 
 // The same for bytes in memory; `name` stands in for the file's name in messages.
-PngImage parse_png(std::span<const std::byte> bytes, const std::string& name);
+PngImage parse_png(std::span<const std::byte> bytes, const std::string& name, Alpha alpha = Alpha::drop);
 
 }  // namespace switchyard::io

@@ -267,7 +267,7 @@ std::shared_ptr<const data::TrainingImages> images_of(const Recipe& recipe, cons
   const int64_t size = recipe.image_size > 0 ? recipe.image_size : preset.input_size;
   if (options.data.empty()) return data::solids_to_learn(size);
   return data::pictures_to_learn(
-      data::open_images(options.data),
+      data::open_images(options.data, io::Alpha::over_white),
       {.size = size, .flip = recipe.flip, .seed = recipe.seed, .most_bytes = io::free_memory() / 4});
 }
 

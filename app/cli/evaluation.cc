@@ -36,11 +36,12 @@ std::string joined(const std::vector<std::string>& names) {
 }
 
 // A data set by its name, whatever lies in the working folder (./solids names that); else what lies there.
-std::shared_ptr<const data::ImageSource> open_source(const std::string& path, int64_t count, int64_t size) {
+std::shared_ptr<const data::ImageSource> open_source(const std::string& path, int64_t count, int64_t size,
+                                                     io::Alpha alpha) {
   const bool train = path == "solids-train";
   if (train || path == "solids")
     return data::solids(!train, count > 0 ? count : kSolids, size);
-  return data::open_images(path);
+  return data::open_images(path, alpha);
 }
 
 // Evenly spread: the first ones of a folder of classes would all be of one class.
@@ -80,6 +81,12 @@ void add_evaluation_options(CLI::App& command, EvaluationOptions& options) {
       "Resampled sets from which 95 % intervals of distances come, 0 for none; default: 40");
   add("Metrics", "--neighbours", options.neighbours, "K", "Of precision and recall; default: 3");
   add("Metrics", "--evaluation-seed", options.seed, "S", "Of subsets and resampling; default: 0");
+  command
+      .add_flag(
+          "--over-white", options.over_white,
+          "Blend transparent images over white, as train does; without it transparency is dropped, as other\n"
+          "programs that measure images do")
+      ->group("Metrics");
   command.add_flag("--skip-bad", options.skip_bad, "Go on without images that cannot be read, and name them")
       ->group("Output");
   add("Output", "--json", options.json, "FILE.json",
@@ -111,7 +118,8 @@ metrics::FeatureSet Evaluation::features_of(const std::string& path, int64_t cou
     if (!saved.set) throw io::InputError(path + ": expected images or their features, found statistics only");
     return std::move(*saved.set);
   }
-  const auto source = some_of(open_source(path, count, size), count);
+  const auto source = some_of(
+      open_source(path, count, size, options_.over_white ? io::Alpha::over_white : io::Alpha::drop), count);
   const auto name = source->name();
   auto set = metrics::gather(
       *network_, *source,

@@ -22,7 +22,7 @@ struct EvaluationOptions {
   std::vector<std::string> metrics;
   int64_t reference_count = 0;  // 0: all, of the solids 10,000
   int64_t resamples = 40, neighbours = 3, seed = 0;
-  bool skip_bad = false, quiet = false;
+  bool skip_bad = false, over_white = false, quiet = false;
 };
 
 /// Adds everything but what to evaluate, and the device.

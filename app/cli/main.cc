@@ -54,7 +54,7 @@ ExitCode run(int argc, char** argv) {
   add_evaluate_command(program);
   add_info_command(program);
   add_convert_command(program);
-  refuse_empty_values(program);
+  refuse_unclear_values(program);
   try {
     program.parse(argc, argv);
     if (!program.get_subcommands().empty()) return kDone;

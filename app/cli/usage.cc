@@ -1,5 +1,8 @@
 #include "app/cli/usage.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -34,13 +37,21 @@ std::string unexpected_argument(const CLI::App& program, const CLI::App& command
 
 }  // namespace
 
-void refuse_empty_values(CLI::App& program) {
+void refuse_unclear_values(CLI::App& program) {
+  constexpr std::array<std::string_view, 7> kNumbers = {"N", "I", "K", "L", "S", "X", "LOW HIGH"};
   for (CLI::App* command : program.get_subcommands({})) {
     for (CLI::Option* option : command->get_options()) {
       if (option->get_items_expected_max() == 0) continue;  // a flag
+      const bool is_number = std::ranges::find(kNumbers, option->get_type_name()) != kNumbers.end();
       option->check(
-          [](const std::string& value) {
-            return value.empty() ? std::string("expected a value, got \"\"") : "";
+          [is_number](const std::string& value) -> std::string {
+            if (value.empty()) return "expected a value, got \"\"";
+            const size_t first = value.find_first_not_of("+-");
+            const bool other_base = first != value.npos && value[first] == '0' && first + 1 < value.size() &&
+                                    std::isalnum(static_cast<unsigned char>(value[first + 1])) != 0 &&
+                                    std::tolower(static_cast<unsigned char>(value[first + 1])) != 'e';
+            return is_number && other_base ? "expected a decimal number without leading zeros, got " + value
+                                           : "";
           },
           "");
     }

@@ -15,8 +15,9 @@ inline auto option_adder(CLI::App& command) {
   };
 }
 
-/// Lets every option of every command refuse "" as its value, which would read as "not given".
-void refuse_empty_values(CLI::App& program);
+/// Lets every option of every command refuse "" as its value, which would read as "not given", and numbers that the library
+/// would read in base 16 or 8: 0x10, 010.
+void refuse_unclear_values(CLI::App& program);
 
 /// The message for a failed parse of `program`, with a pointer to the fitting --help.
 std::string explain(const CLI::ParseError& error, const CLI::App& program);

@@ -356,7 +356,7 @@ def value_cases(tiny, random, share):
              "train": ["--preset", "--device"], "dataset": ["--split"], "evaluate": ["--balance", "--class"]}
     usual = {"sample": ["--model", "{TINY}/model.safetensors", "--out", "{OUT}"],
              "train": ["--out", "{OUT}/run"], "dataset": ["--sheet", "{OUT}/sheet.png"], "evaluate": ["--reference", "solids"]}
-    large = {"--seed", "--first", "--reference-count", "--images", "--images-per-sheet", "--count"}  # 2^32 is in their range
+    large = {"--shift", "--seed", "--first", "--reference-count", "--images", "--images-per-sheet", "--count"}  # 2^32 is in their range
     pairs = [(c, o, v) for table in (numbers, names) for c, options in table.items() for o in options for v in absurd]
     random.shuffle(pairs)
     for command, option, value in pairs[:share]:

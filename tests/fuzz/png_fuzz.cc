@@ -14,6 +14,8 @@ bool read(std::string_view file) {
     const io::PngImage image = io::parse_png(std::as_bytes(std::span(file)), "fuzz");
     require(image.pixels.dim() == 3 && image.pixels.size(2) == 3 && image.pixels.numel() > 0, "an RGB image");
     touch(image.pixels.const_data_ptr(), image.pixels.nbytes());
+    const auto blended = io::parse_png(std::as_bytes(std::span(file)), "fuzz", io::Alpha::over_white).pixels;
+    require(blended.sizes() == image.pixels.sizes(), "as large over white");
     std::size_t size = 0;
     for (const auto& [keyword, text] : image.text) {
       require(io::is_utf8(keyword) && io::is_utf8(text), "texts in UTF-8");

@@ -21,8 +21,8 @@ declare -A sources=(
                 io/torch_value.cc io/numpy_scalar.cc io/own_bytes.cc io/text.cc"
 )
 # MiB that one allocation may take. An input is at most 4 KiB long, and so much of deflate can stand for 4 MiB of an array, or of
-# pixels of one bit that become three bytes each; of a progressive JPEG as many pixels become coefficients of two bytes as well.
-declare -A most=([idx]=8 [jpeg]=64 [npz]=8 [png]=128)
+# pixels of one bit that become four bytes each; of a progressive JPEG as many pixels become coefficients of two bytes as well.
+declare -A most=([idx]=8 [jpeg]=64 [npz]=8 [png]=160)
 
 LLVM_PROFILE_FILE=/dev/null "$build/tests/fuzz/write_seeds" "$build/seeds"
 mkdir -p "$build/fuzz"

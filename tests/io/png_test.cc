@@ -112,6 +112,7 @@ struct Format {
   int color_type, bit_depth, interlace;
   std::vector<png_byte> rows;  // packed
   std::vector<int> rgb;        // expected
+  std::vector<int> over_white = {};  // where it has alpha
 };
 
 std::vector<Format> formats() {
@@ -133,19 +134,22 @@ std::vector<Format> formats() {
        8,
        0,
        {9, 0, 8, 1, 7, 255, 6, 0, 5, 0, 4, 0},
-       {9, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 6, 5, 5, 5, 4, 4, 4}},
+       {9, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 6, 5, 5, 5, 4, 4, 4},
+       {255, 255, 255, 254, 254, 254, 7, 7, 7, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
       {"interlaced RGB with alpha",
        PNG_COLOR_TYPE_RGB_ALPHA,
        8,
        1,
        {1, 2, 3, 0, 4, 5, 6, 0, 7, 8, 9, 0, 11, 12, 13, 255, 14, 15, 16, 255, 17, 18, 19, 255},
-       {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
+       {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19},
+       {255, 255, 255, 255, 255, 255, 255, 255, 255, 11, 12, 13, 14, 15, 16, 17, 18, 19}},
       {"2-bit palette",
        PNG_COLOR_TYPE_PALETTE,
        2,
        0,
        {0b00011000, 0b10010000},
-       {1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9, 4, 5, 6, 1, 2, 3}},
+       {1, 2, 3, 4, 5, 6, 7, 8, 9, 7, 8, 9, 4, 5, 6, 1, 2, 3},
+       {255, 255, 255, 129, 130, 130, 7, 8, 9, 7, 8, 9, 129, 130, 130, 255, 255, 255}},
   };
 }
 
@@ -177,6 +181,10 @@ TEST_F(PngTest, EveryFormatIsReadAsEightBitRgb) {
     write_with_libpng(file("a.png"), format);
     const at::Tensor expected = at::tensor(format.rgb, at::kInt).to(at::kByte).view({2, 3, 3});
     EXPECT_TRUE(at::equal(read_png(file("a.png")).pixels, expected)) << format.what;
+    const auto& blended = format.over_white.empty() ? format.rgb : format.over_white;
+    EXPECT_TRUE(at::equal(read_png(file("a.png"), Alpha::over_white).pixels,
+                          at::tensor(blended, at::kInt).to(at::kByte).view({2, 3, 3})))
+        << format.what;
   }
 }
 
