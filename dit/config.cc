@@ -199,8 +199,7 @@ ParameterCount count_parameters(const ModelConfig& c) {
   const int64_t attention = 3 * d * d + 3 * d + d * d + d + (c.qk_norm ? 4 * c.head_size() : 0);
   const int64_t block = attention + (6 * d * d + 6 * d);
   const int64_t patch = c.patch_size * c.patch_size;
-  const int64_t embedders =
-      (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
+  const int64_t embedders = (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + c.labels() * d;
   const int64_t final_layer = (2 * d * d + 2 * d) + (d * patch * c.out_channels() + patch * c.out_channels());
   const int64_t always = embedders + final_layer + c.depth * block;
   return {always + parts.total, always + parts.activated};

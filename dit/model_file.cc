@@ -25,6 +25,10 @@ void apply(const CheckpointHints& hints, ModelFile& file) {
     file.origin[field] = Origin::given;
   };
   set("num_heads", file.config.num_heads, hints.num_heads);
+  if (hints.num_classes && *hints.num_classes != file.config.num_classes) {
+    set_num_classes(file.config, file.config.labels(), *hints.num_classes);
+    file.origin["num_classes"] = file.origin["has_null_class"] = Origin::given;
+  }
   set("experts_per_token", file.config.experts_per_token, hints.experts_per_token);
   set("experts_per_timestep", file.config.experts_per_timestep, hints.experts_per_timestep);
   set("schedule", file.config.schedule, hints.schedule);

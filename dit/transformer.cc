@@ -58,7 +58,7 @@ DiffusionTransformer::DiffusionTransformer(ModelConfig config, at::TensorOptions
   x_embedder_.bias = tensor({d});
   t_mlp_in_ = linear(d, kTimestepFrequencies);
   t_mlp_out_ = linear(d, d);
-  label_table_ = tensor({c.num_classes + 1, d});
+  label_table_ = tensor({c.labels(), d});
   const auto make_feed_forward = find_part(feed_forwards(), c.feed_forward)->make;
   const auto make_router = find_part(block_routers(), c.block_router)->make;
   blocks_.resize(c.depth);

@@ -68,7 +68,7 @@ class DiffusionTransformer {
   at::Device device() const { return label_table_.device(); }
   at::ScalarType dtype() const { return label_table_.scalar_type(); }  // of the parameters
 
-  /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
+  /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. labels() - 1
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
   /// t lies in [0, 1] for rectified flow and gvp (1: noise, also of models that are told 1 - t) and in 0 .. num_timesteps - 1 otherwise, fractions included; models
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
@@ -142,7 +142,7 @@ class DiffusionTransformer {
   at::Tensor pos_embed_;  // [1, T, D], fixed
   Linear x_embedder_;     // [D, C, p, p] as in the official convolution
   Linear t_mlp_in_, t_mlp_out_;
-  at::Tensor label_table_;  // [num_classes + 1, D]
+  at::Tensor label_table_;  // [labels(), D]
   std::vector<Block> blocks_;
   Linear final_adaln_, final_linear_;
 };

@@ -236,7 +236,7 @@ void Session::check(const Request& request) const {
   }
   check_settings(config_, request.settings);
   for (const auto& image : request.images) {
-    if (image.label < 0 || image.label > config_.num_classes) {
+    if (image.label < 0 || image.label >= config_.labels()) {
       throw std::invalid_argument("class " + std::to_string(image.label) + " is not in 0 .. " +
                                   std::to_string(config_.num_classes - 1));
     }

@@ -97,7 +97,7 @@ class Session {
   io::TextEntries text_of(const Request& request, size_t image);
 
   /// Everything about a request that can be said before anything is drawn; draw() checks by itself. Throws
-  /// std::invalid_argument for a label outside 0 .. num_classes, settings out of range or that the model has no
+  /// std::invalid_argument for a label outside 0 .. labels() - 1, settings out of range or that the model has no
   /// use for, and a recipe that is not possible.
   void check(const Request& request) const;
 
