@@ -28,6 +28,11 @@ struct ModelConfig {
   int64_t depth = 12;
   int64_t num_heads = 6;
   bool qk_norm = false;
+  // As diffusers has them: each block with its own embedders of timestep and class (the output layer has the first
+  // block's), timestep frequencies 10000^(-i / (128 - frequency_shift)), the eps of the feed-forward's layer norm.
+  bool block_embedders = false;
+  int64_t frequency_shift = 0;
+  double norm_eps = 1e-6;
 
   // Feed-forward "moe": routed SwiGLU experts beside one shared SwiGLU network (shared_hidden 0: none).
   // Feed-forward "mlp": one GELU network. The fields of the other kind are 0.
@@ -137,6 +142,9 @@ struct ModelConfig {
     visit("toward_image", c.toward_image, "SiT: time and velocity run from the noise to the image");
     visit("has_null_class", c.has_null_class,
           "the table of classes has a row for no class, which guidance needs");
+    visit("block_embedders", c.block_embedders, "each block has its own embedders of timestep and class");
+    visit("frequency_shift", c.frequency_shift, "the timestep embedding's frequencies end so much sooner");
+    visit("norm_eps", c.norm_eps, "eps of the layer norm before the feed-forward");
   }
 };
 
