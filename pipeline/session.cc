@@ -124,6 +124,7 @@ Session::Session(SessionOptions options)
                  .experts_per_token = config_.experts_per_token,
                  .num_heads = config_.num_heads};
   std::filesystem::path decoder_weights;
+  if (options_.decoder.empty()) options_.decoder = file_.decoder;
   if (!options_.decoder.empty()) {
     auto opened = vae::open_autoencoder(options_.decoder);
     require_decoder_of(config_, opened.config, options_.decoder.string());

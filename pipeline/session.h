@@ -41,7 +41,8 @@ class LatentPreview;
 
 struct SessionOptions {
   ModelSource model = {};
-  std::filesystem::path decoder = {};  // of a model that draws latents: see vae::load_autoencoder
+  std::filesystem::path decoder =
+      {};  // of a model that draws latents, see vae::load_autoencoder; empty: what came with it
   Precision precision = {};
   std::optional<kernels::ProductLibrary> library = {};  // that multiplies; else by the rule of product_library.h
   at::Device device = at::kCPU;
