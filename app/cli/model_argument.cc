@@ -49,10 +49,9 @@ pipeline::ModelSource source_of(const ModelOptions& options) {
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool positional) {
   command
-      .add_option(
-          positional ? "--model,file" : "--model", options.file,
-          "Model file: ours, or an official checkpoint as it is (.pt, .safetensors);\ndefault: the model "
-          "embedded in the program")
+      .add_option(positional ? "--model,file" : "--model", options.file,
+                  "Model file: ours, an official checkpoint as it is (.pt, .safetensors), or a folder of\ndiffusers; "
+                  "default: the model embedded in the program")
       ->type_name("FILE")
       ->group("Model");
   add_reading_options(command, options);

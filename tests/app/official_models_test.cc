@@ -149,6 +149,37 @@ TEST_F(OfficialModels, SwitchDitWithoutClassesDraws) {
   EXPECT_EQ(info["origin"]["has_null_class"], "from the tensors");
 }
 
+// A folder of diffusers says everything, and brings its decoder.
+TEST_F(OfficialModels, AFolderOfDiffusersDrawsWithoutMoreOptions) {
+  const auto folder = kFixtures + "/diffusers_dit/pipeline";
+  const auto outcome = start({"sample", "--model", folder, "--class", "3", "--seed", "5"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(pixels("class-3-0005.png").sizes(), (std::vector<int64_t>{16, 16, 3}));
+  ASSERT_EQ(start({"sample", "--from", "class-3-0005.png", "--model", folder, "--out", "again"}).code, 0);
+  EXPECT_TRUE(at::equal(pixels("class-3-0005.png"), pixels("again/class-3-0005.png")));
+  const auto converted = start({"convert", folder, "ours.safetensors", "--dtype", "fp32"});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  ASSERT_EQ(start({"sample", "--model", "ours.safetensors", "--vae", folder + "/vae", "--class", "3",
+                   "--seed", "5", "--out", "ours"})
+                .code,
+            0);
+  EXPECT_TRUE(at::equal(pixels("class-3-0005.png"), pixels("ours/class-3-0005.png")));
+
+  const auto info = nlohmann::json::parse(start({"info", folder, "--json"}).out);
+  EXPECT_EQ(info["name"], "pipeline");
+  EXPECT_EQ(info["format"], "diffusers");
+  EXPECT_EQ(info["settings"]["solver"], "ddim");
+  EXPECT_EQ(info["settings_of"], "model");
+  EXPECT_EQ(info["hash"],
+            nlohmann::json::parse(start({"info", folder + "/transformer", "--json"}).out)["hash"]);
+  EXPECT_TRUE(
+      io::contains(start({"sample", "--model", folder + "/transformer", "--class", "3"}).err, "--vae"));
+  EXPECT_EQ(start({"sample", "--model", folder + "/transformer", "--class", "3", "--vae", folder + "/vae",
+                   "--out", "lone"})
+                .code,
+            0);
+}
+
 struct Refusal {
   const char* name;
   Arguments arguments;
