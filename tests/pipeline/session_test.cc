@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "../io/scratch.h"
 #include "../vae/random_autoencoder.h"
 #include "io/error.h"
 
