@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <set>
+#include <utility>
+
 #include "io/error.h"
 #include "io/tensor_problems.h"
 #include "io/text.h"
@@ -33,7 +36,7 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
     if (!given.emplace(canonical_name(name), tensor).second)
       problems.push_back(io::quote(name) + " comes in both key styles");
   }
-  for (auto& [name, target] : state) {
+  const auto take = [&](const std::string& name, const at::Tensor& target) {
     const auto found = given.find(name);
     if (found == given.end()) {
       problems.push_back(name + " is missing");
@@ -46,9 +49,22 @@ void load_state(DiffusionTransformer& model, const std::map<std::string, at::Ten
     } else {
       target.copy_(found->second);
     }
+  };
+  std::set<std::string> thirds;  // of matrices that diffusers has apart
+  for (auto& [name, target] : state) {
+    const auto third = [&](const char* part) { return replaced(name, ".attn.qkv.", part); };
+    if (given.contains(name) || !given.contains(third(".attn.q."))) {
+      take(name, target);
+      continue;
+    }
+    const auto parts = target.chunk(3);
+    for (const auto& [part, where] : {std::pair{".attn.q.", 0}, {".attn.k.", 1}, {".attn.v.", 2}}) {
+      take(third(part), parts[where]);
+      thirds.insert(third(part));
+    }
   }
   for (const auto& [name, tensor] : given) {
-    if (state.contains(name)) continue;
+    if (state.contains(name) || thirds.contains(name)) continue;
     const auto fixed = derived.find(name);
     if (fixed == derived.end()) {
       problems.push_back(io::quote(name) + " is not part of this model");

@@ -15,8 +15,9 @@ void require_numbers_for(const ModelConfig& config, const std::map<std::string, 
                          const std::string& source);
 
 /// Copies tensors by name into the model. Both attention key styles are understood ("attn.qkv" / "attn.Wqkv",
-/// "attn.proj" / "attn.out_proj"), and tensors of derived_state() may be there if they are equal. Throws
-/// io::InputError listing missing, surplus and wrongly shaped tensors; `source` names the file.
+/// "attn.proj" / "attn.out_proj"), so are a qkv in three ("attn.q", "attn.k", "attn.v"), and tensors of
+/// derived_state() may be there if they are equal. Throws io::InputError listing missing, surplus and wrongly
+/// shaped tensors; `source` names the file.
 void load_state(DiffusionTransformer& model, const std::map<std::string, at::Tensor>& tensors,
                 const std::string& source);
 

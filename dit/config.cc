@@ -68,6 +68,8 @@ void validate_objective(const ModelConfig& c) {
   if (!c.integer_timesteps()) return;
   require(!flow && !circle, "schedule must not be \"" + c.schedule + "\" with block_router \"" +
                                 c.block_router + "\", which knows integer timesteps only");
+  require(!c.block_embedders, "block_embedders must be false with block_router \"" + c.block_router +
+                                  "\", whose timesteps have one embedding");
   require(c.time_scale == 1, "time_scale must be 1 with block_router \"" + c.block_router + "\", got " +
                                  std::to_string(c.time_scale));
 }
@@ -116,6 +118,9 @@ void ModelConfig::validate() const {
   require_size("num_heads", num_heads, 1, 1024);
   require_size("num_classes", num_classes, 1, 1048576);
   require_size("num_timesteps", num_timesteps, 1, 10000);
+  require_size("frequency_shift", frequency_shift, 0, 1);
+  require(norm_eps > 0 && norm_eps <= 0.1,
+          "norm_eps must be in (0, 0.1], got " + nlohmann::json(norm_eps).dump());
   known_part("token_router", token_routers(), token_router);
   body.validate(*this);
   router.validate(*this);
@@ -199,10 +204,10 @@ ParameterCount count_parameters(const ModelConfig& c) {
   const int64_t attention = 3 * d * d + 3 * d + d * d + d + (c.qk_norm ? 4 * c.head_size() : 0);
   const int64_t block = attention + (6 * d * d + 6 * d);
   const int64_t patch = c.patch_size * c.patch_size;
-  const int64_t embedders =
-      (c.in_channels * patch * d + d) + (256 * d + d + d * d + d) + (c.num_classes + 1) * d;
+  const int64_t embedders = (256 * d + d + d * d + d) + c.labels() * d;
   const int64_t final_layer = (2 * d * d + 2 * d) + (d * patch * c.out_channels() + patch * c.out_channels());
-  const int64_t always = embedders + final_layer + c.depth * block;
+  const int64_t always = (c.in_channels * patch * d + d) + (c.block_embedders ? c.depth : 1) * embedders +
+                         final_layer + c.depth * block;
   return {always + parts.total, always + parts.activated};
 }
 

@@ -28,6 +28,11 @@ struct ModelConfig {
   int64_t depth = 12;
   int64_t num_heads = 6;
   bool qk_norm = false;
+  // As diffusers has them: each block with its own embedders of timestep and class (the output layer has the first
+  // block's), timestep frequencies 10000^(-i / (128 - frequency_shift)), the eps of the feed-forward's layer norm.
+  bool block_embedders = false;
+  int64_t frequency_shift = 0;
+  double norm_eps = 1e-6;
 
   // Feed-forward "moe": routed SwiGLU experts beside one shared SwiGLU network (shared_hidden 0: none).
   // Feed-forward "mlp": one GELU network. The fields of the other kind are 0.
@@ -52,8 +57,10 @@ struct ModelConfig {
   int64_t experts_per_timestep = 0;  // ... and how many of them a timestep picks
   int64_t num_timesteps = 1000;      // diffusion times are 0 .. num_timesteps - 1
 
-  // Condition: a class label; label num_classes means "no class" (classifier-free guidance)
+  // Condition: a class label. With has_null_class, label num_classes means "no class" (classifier-free guidance); a
+  // model of one class without it is unconditional.
   int64_t num_classes = 1000;
+  bool has_null_class = true;
   std::vector<std::string> class_names;  // empty, or num_classes names
 
   // Objective
@@ -68,7 +75,8 @@ struct ModelConfig {
   int64_t tokens() const { return (input_size / patch_size) * (input_size / patch_size); }
   int64_t out_channels() const { return learn_sigma ? 2 * in_channels : in_channels; }
   int64_t head_size() const { return hidden_size / num_heads; }
-  int64_t null_class() const { return num_classes; }
+  int64_t null_class() const { return num_classes; }  // a label only with has_null_class
+  int64_t labels() const { return has_null_class ? num_classes + 1 : num_classes; }
 
   /// "linear:noise", "sit:velocity": schedule and prediction as --objective takes them.
   std::string objective() const;
@@ -132,6 +140,11 @@ struct ModelConfig {
     visit("block_experts", c.block_experts, "routed experts of each block, where they differ");
     visit("block_expert_hidden", c.block_expert_hidden, "hidden width of each block's experts, where they differ");
     visit("toward_image", c.toward_image, "SiT: time and velocity run from the noise to the image");
+    visit("has_null_class", c.has_null_class,
+          "the table of classes has a row for no class, which guidance needs");
+    visit("block_embedders", c.block_embedders, "each block has its own embedders of timestep and class");
+    visit("frequency_shift", c.frequency_shift, "the timestep embedding's frequencies end so much sooner");
+    visit("norm_eps", c.norm_eps, "eps of the layer norm before the feed-forward");
   }
 };
 

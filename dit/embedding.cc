@@ -18,8 +18,8 @@ at::Tensor sine_cosine(const at::Tensor& positions, int64_t width) {
 
 }  // namespace
 
-at::Tensor timestep_embedding(const at::Tensor& t) {
-  return kernels::timestep_embedding(t, kTimestepFrequencies / 2);
+at::Tensor timestep_embedding(const at::Tensor& t, int64_t shift) {
+  return kernels::timestep_embedding(t, kTimestepFrequencies / 2, shift);
 }
 
 at::Tensor position_embedding(int64_t width, int64_t side) {

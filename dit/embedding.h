@@ -7,8 +7,8 @@ namespace switchyard::dit {
 
 inline constexpr int64_t kTimestepFrequencies = 256;
 
-/// [cos(t f_i), sin(t f_i)], f_i = 10000^(-i / 128), i = 0 .. 127. t [N] fp32 -> [N, 256] fp32.
-at::Tensor timestep_embedding(const at::Tensor& t);
+/// [cos(t f_i), sin(t f_i)], f_i = 10000^(-i / (128 - shift)), i = 0 .. 127. t [N] fp32 -> [N, 256] fp32.
+at::Tensor timestep_embedding(const at::Tensor& t, int64_t shift = 0);
 
 /// Fixed sine-cosine embedding of a side x side grid: the first half of the width codes the column, the
 /// second the row.

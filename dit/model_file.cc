@@ -5,11 +5,14 @@
 #include <stdexcept>
 
 #include "dit/checkpoint.h"
+#include "dit/diffusers_folder.h"
+#include "dit/diffusers_transformer.h"
 #include "dit/stored_weights.h"
 #include "io/error.h"
 #include "io/json.h"
 #include "io/own_bytes.h"
 #include "io/safetensors.h"
+#include "io/state_dict.h"
 #include "io/torch_file.h"
 
 namespace switchyard::dit {
@@ -25,6 +28,10 @@ void apply(const CheckpointHints& hints, ModelFile& file) {
     file.origin[field] = Origin::given;
   };
   set("num_heads", file.config.num_heads, hints.num_heads);
+  if (hints.num_classes && *hints.num_classes != file.config.num_classes) {
+    set_num_classes(file.config, file.config.labels(), *hints.num_classes);
+    file.origin["num_classes"] = file.origin["has_null_class"] = Origin::given;
+  }
   set("experts_per_token", file.config.experts_per_token, hints.experts_per_token);
   set("experts_per_timestep", file.config.experts_per_timestep, hints.experts_per_timestep);
   set("schedule", file.config.schedule, hints.schedule);
@@ -32,6 +39,12 @@ void apply(const CheckpointHints& hints, ModelFile& file) {
   if (file.origin.contains("schedule") && file.config.schedule != "rectified_flow")
     file.config.time_scale = 1;  // timesteps reach the embedding as they are
   set("prediction", file.config.prediction, hints.prediction);
+  const auto given = [&](const char* field) {
+    const auto found = file.origin.find(field);
+    return found != file.origin.end() && found->second == Origin::given;
+  };
+  if (given("schedule") || given("prediction") || given("toward_image"))
+    file.settings = file.fast_settings = nullptr;  // they were for the stated objective
 }
 
 void read_own_metadata(const std::string& text, const OpenOptions& options, ModelFile& file) {
@@ -60,9 +73,6 @@ void read_own_metadata(const std::string& text, const OpenOptions& options, Mode
   try {
     file.config = config_from_json(json["config"]);
     apply(options.hints, file);
-    if (file.origin.contains("schedule") || file.origin.contains("prediction") ||
-        file.origin.contains("toward_image"))
-      file.settings = file.fast_settings = nullptr;  // they were for the stated objective
     file.config.validate();
   } catch (const std::invalid_argument& error) {
     throw io::InputError(file.source + ": " + error.what());
@@ -79,6 +89,27 @@ void take(StoredWeights stored, ModelFile& file) {
   file.weights = std::move(stored.name);
   file.tensors = std::move(stored.tensors);
   for (const auto& [companion, what] : stored.companions) file.metadata[companion] = "left out: " + what;
+}
+
+ModelFile from_diffusers(DiffusersModel model, const std::string& source, const OpenOptions& options) {
+  if (options.weights) refuse_choice(*options.weights, source);
+  ModelFile file;
+  file.source = source;
+  file.format = "diffusers";
+  file.training = nlohmann::json::object();
+  file.config = std::move(model.config);
+  file.origin = std::move(model.origin);
+  file.tensors = std::move(model.tensors);
+  file.settings = std::move(model.settings);
+  file.metadata = std::move(model.metadata);
+  file.decoder = std::move(model.decoder);
+  try {
+    apply(options.hints, file);
+    file.config.validate();
+  } catch (const std::invalid_argument& error) {
+    throw io::InputError(source + ": " + error.what());
+  }
+  return file;
 }
 
 ModelFile from_safetensors(io::TensorFile stored, const std::string& source, const OpenOptions& options) {
@@ -115,8 +146,18 @@ ModelFile from_torch(const io::TorchValue& tree, const std::string& source, cons
 }  // namespace
 
 ModelFile open_model(const std::filesystem::path& path, const OpenOptions& options) {
-  if (io::is_torch_file(path)) return from_torch(io::read_torch_file(path), path.string(), options);
-  return from_safetensors(io::read_safetensors(path), path.string(), options);
+  const auto source = path.string();
+  if (is_diffusers(path)) return from_diffusers(open_diffusers(path), source, options);
+  if (io::is_torch_file(path)) {
+    const auto tree = io::read_torch_file(path);
+    if (tree.has_items() && tree.find(kDiffusersFirst) != nullptr)
+      return from_diffusers(open_diffusers(path, io::read_state_dict(path)), source, options);
+    return from_torch(tree, source, options);
+  }
+  auto stored = io::read_safetensors(path);
+  if (stored.tensors.contains(kDiffusersFirst))
+    return from_diffusers(open_diffusers(path, std::move(stored.tensors)), source, options);
+  return from_safetensors(std::move(stored), source, options);
 }
 
 ModelFile open_model(std::span<const std::byte> bytes, const std::string& name, const OpenOptions& options) {

@@ -1,9 +1,9 @@
 // A model file of any kind, opened: what the model is, and its tensors where they lie.
 //
 // Understood are our own files (safetensors with the configuration in the metadata), safetensors files that
-// hold the official tensor names alone, and PyTorch's .pt in both formats: the official training checkpoints
-// ({"ema", "model", "opt", "args"}) and bare state dicts. Opening maps the file; weights are read when the
-// model is made of them.
+// hold the official tensor names alone, PyTorch's .pt in both formats: the official training checkpoints
+// ({"ema", "model", "opt", "args"}) and bare state dicts; and what diffusers writes (diffusers_folder.h). Opening
+// maps the file; weights are read when the model is made of them.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -33,7 +33,7 @@ struct OpenOptions {
 
 struct ModelFile {
   std::string source;   // the path, for messages
-  std::string format;   // "Switchyard", "safetensors" or "PyTorch"
+  std::string format;   // "Switchyard", "safetensors", "PyTorch" or "diffusers"
   std::string weights;  // which of a training checkpoint's: StoredWeights::name
   ModelConfig config;
   std::map<std::string, Origin> origin;       // where each inferred field comes from; empty for our own files
@@ -42,6 +42,7 @@ struct ModelFile {
       training;  // how it was trained, {} if the file does not say; of a .pt, {"args": its arguments}
   nlohmann::json settings;       // how it is best drawn from, an object; null if the file does not say
   nlohmann::json fast_settings;  // the same, for little time
+  std::filesystem::path decoder;  // the autoencoder that came with it, in a pipeline's folder; else empty
   nlohmann::json metadata;  // what else a safetensors file says of itself, and what was left out: {"key": "text"}
 };
 

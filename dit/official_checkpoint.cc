@@ -89,7 +89,6 @@ class Inference {
     if (side * side != tokens)
       fail("pos_embed has " + std::to_string(tokens) + " positions, expected a square number");
     c_.input_size = side * c_.patch_size;
-    c_.num_classes = need("y_embedder.embedding_table.weight", 2).size(0) - 1;
     c_.depth = 0;
     while (find("blocks." + std::to_string(c_.depth) + ".adaLN_modulation.1.weight") != nullptr) ++c_.depth;
     const int64_t numbers = need("final_layer.linear.weight", 2).size(0);
@@ -99,8 +98,29 @@ class Inference {
            std::to_string(per_patch) + " or, with a learned variance, " + std::to_string(2 * per_patch));
     }
     c_.learn_sigma = numbers == 2 * per_patch;
-    from_tensors(
-        {"hidden_size", "in_channels", "patch_size", "input_size", "num_classes", "depth", "learn_sigma"});
+    from_tensors({"hidden_size", "in_channels", "patch_size", "input_size", "depth", "learn_sigma"});
+    read_classes(need("y_embedder.embedding_table.weight", 2).size(0));
+  }
+
+  // The tables of models that were trained without class dropout have no row for no class.
+  void read_classes(int64_t rows) {
+    const auto set = [&](int64_t classes, Origin origin) {
+      set_num_classes(c_, rows, classes);
+      result_.origin["has_null_class"] = origin;
+      const bool said = origin == Origin::given || origin == Origin::arguments;
+      result_.origin["num_classes"] = said ? origin : Origin::tensors;
+    };
+    if (hints_.num_classes) try {
+        return set(*hints_.num_classes, Origin::given);
+      } catch (const std::invalid_argument& error) {
+        fail(error.what());
+      }
+    if (rows == 1) return set(1, Origin::tensors);
+    const auto stored = argument_integer({"num_classes"});
+    if (stored && (*stored == rows || *stored == rows - 1)) return set(*stored, Origin::arguments);
+    if (argument_number({"class_dropout_prob", "class_dropout"}) == 0.0) return set(rows, Origin::arguments);
+    constexpr int64_t kImagenet = 1000;
+    return rows == kImagenet ? set(rows, Origin::guessed) : set(rows - 1, Origin::published);
   }
 
   void read_feed_forward() {
@@ -274,6 +294,11 @@ class Inference {
                                                           : std::nullopt;
   }
 
+  std::optional<double> argument_number(std::initializer_list<const char*> keys) const {
+    const auto* value = argument(keys);
+    return value != nullptr && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
+  }
+
   std::optional<std::string> argument_text(std::initializer_list<const char*> keys) const {
     const auto* value = argument(keys);
     return value != nullptr && value->is_string() ? std::optional(value->get<std::string>()) : std::nullopt;
@@ -312,6 +337,19 @@ std::string_view to_string(Origin origin) {
       return "guessed: the file does not say";
   }
   return "";
+}
+
+void set_num_classes(ModelConfig& config, int64_t labels, int64_t num_classes) {
+  if (num_classes < 1 || (num_classes != labels && num_classes != labels - 1)) {
+    throw std::invalid_argument("num_classes is given as " + std::to_string(num_classes) +
+                                ", the table of classes has " + std::to_string(labels) +
+                                (labels == 1 ? " row: it can be 1"
+                                             : " rows: it can be " + std::to_string(labels) + ", or " +
+                                                   std::to_string(labels - 1) + " and the null class"));
+  }
+  config.num_classes = num_classes;
+  config.has_null_class = num_classes != labels;
+  if (static_cast<int64_t>(config.class_names.size()) != num_classes) config.class_names.clear();
 }
 
 InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,

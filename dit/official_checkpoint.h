@@ -28,7 +28,7 @@ std::string_view to_string(Origin origin);  // "from the tensors", "assumed: pub
 
 /// What the one who loads the file knows better.
 struct CheckpointHints {
-  std::optional<int64_t> num_heads = {}, experts_per_token = {}, experts_per_timestep = {};
+  std::optional<int64_t> num_heads = {}, experts_per_token = {}, experts_per_timestep = {}, num_classes = {};
   std::optional<std::string> schedule = {}, prediction = {};
   std::optional<bool> toward_image = {};
 };
@@ -38,9 +38,15 @@ struct InferredConfig {
   std::map<std::string, Origin> origin;  // by field; fields that are not there have no choice
 };
 
+/// Of `labels` rows of a table of classes, `num_classes` are classes: all of them, or all but the last one, which then
+/// is the null class. Names of classes stay only where there are as many. Throws std::invalid_argument for another
+/// number, with those that are possible.
+void set_num_classes(ModelConfig& config, int64_t labels, int64_t num_classes);
+
 /// `arguments` are the stored training arguments, null for none; keys that are not known are ignored, and so
 /// are values that contradict the tensors. What cannot be in the tensors: the number of heads (but for q/k
-/// norms), how many experts a token picks, and the objective. Throws io::InputError naming `source` and the
+/// norms), how many experts a token picks, whether the last row of the table of classes is the null class, and the
+/// objective. Throws io::InputError naming `source` and the
 /// first tensor that is missing or of an impossible shape, or the field whose value is impossible.
 InferredConfig infer_config(const std::map<std::string, at::Tensor>& tensors, const nlohmann::json& arguments,
                             const CheckpointHints& hints, const std::string& source);

@@ -56,9 +56,9 @@ DiffusionTransformer::DiffusionTransformer(ModelConfig config, at::TensorOptions
   pos_embed_ = position_embedding(d, c.input_size / c.patch_size).to(options.device());
   x_embedder_.weight = tensor({d, c.in_channels, c.patch_size, c.patch_size});
   x_embedder_.bias = tensor({d});
-  t_mlp_in_ = linear(d, kTimestepFrequencies);
-  t_mlp_out_ = linear(d, d);
-  label_table_ = tensor({c.num_classes + 1, d});
+  embedders_.resize(c.block_embedders ? c.depth : 1);
+  for (auto& embedder : embedders_)
+    embedder = {linear(d, kTimestepFrequencies), linear(d, d), tensor({c.labels(), d})};
   const auto make_feed_forward = find_part(feed_forwards(), c.feed_forward)->make;
   const auto make_router = find_part(block_routers(), c.block_router)->make;
   blocks_.resize(c.depth);
@@ -79,9 +79,10 @@ DiffusionTransformer::DiffusionTransformer(ModelConfig config, at::TensorOptions
   final_linear_ = linear(patch * c.out_channels(), d);
 }
 
-at::Tensor DiffusionTransformer::embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const {
+at::Tensor DiffusionTransformer::embed_timesteps(const Embedder& embedder, const at::Tensor& t) const {
   const auto told = config_.toward_image ? 1 - t : t;
-  return t_mlp_out_(kernels::silu(t_mlp_in_(timestep_embedding(told * config_.time_scale).to(dtype))));
+  const auto waves = timestep_embedding(told * config_.time_scale, config_.frequency_shift).to(dtype());
+  return embedder.t_out(kernels::silu(embedder.t_in(waves)));
 }
 
 Condition Condition::narrow(int64_t first, int64_t count) const {
@@ -113,10 +114,18 @@ Condition DiffusionTransformer::condition(const at::Tensor& t, const at::Tensor&
     time.values = integer_timesteps(t, config_);
     time.index = t_here.to(at::kLong);
   }
-  time.embedding = embed_timesteps(t_here, label_table_.scalar_type());              // [N, D]
-  const auto pair = kernels::silu(time.embedding + at::embedding(label_table_, y));  // [N, D]
-  for (const auto& block : blocks_) result.blocks.push_back(block.adaln(pair));
-  result.last = final_adaln_(pair);
+  const auto pair_of = [&](const Embedder& embedder, const at::Tensor& embedded) {
+    return kernels::silu(embedded + at::embedding(embedder.labels, y));  // [N, D]
+  };
+  time.embedding = embed_timesteps(embedders_[0], t_here);  // [N, D]
+  const auto first = pair_of(embedders_[0], time.embedding);
+  auto pair = first;
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
+    if (layer > 0 && config_.block_embedders)
+      pair = pair_of(embedders_[layer], embed_timesteps(embedders_[layer], t_here));
+    result.blocks.push_back(blocks_[layer].adaln(pair));
+  }
+  result.last = final_adaln_(first);
   return result;
 }
 
@@ -165,7 +174,7 @@ at::Tensor DiffusionTransformer::embed(const at::Tensor& x, const Condition& con
       x.sizes());
   TORCH_CHECK(x.size(0) == condition.size(), "forward: ", x.size(0), " images, but times and classes of ",
               condition.size());
-  const auto dtype = label_table_.scalar_type();
+  const auto dtype = this->dtype();
   return x_embedder_(patchify(x.to(dtype), c.patch_size)) + pos_embed_.to(dtype);  // [N, T, D]
 }
 
@@ -186,7 +195,9 @@ at::Tensor DiffusionTransformer::through(const Block& block, const at::Tensor& x
   const auto y =
       kernels::gated_residual(x, m[2], attend(block.attention, kernels::modulated_layer_norm(x, m[0], m[1])));
   return kernels::gated_residual(
-      y, m[5], (*block.feed_forward)(kernels::modulated_layer_norm(y, m[3], m[4]), layer, control, tape));
+      y, m[5],
+      (*block.feed_forward)(kernels::modulated_layer_norm(y, m[3], m[4], config_.norm_eps), layer, control,
+                            tape));
 }
 
 at::Tensor DiffusionTransformer::output(const at::Tensor& tokens, const Condition& condition) const {
@@ -210,8 +221,8 @@ at::Tensor DiffusionTransformer::attend(const Attention& attention, const at::Te
 
 std::vector<kernels::Routing> DiffusionTransformer::timestep_routing() const {
   if (!config_.routes_timesteps()) return {};
-  const auto all = at::arange(config_.num_timesteps, label_table_.options().dtype(at::kLong));
-  const auto embeddings = embed_timesteps(all, label_table_.scalar_type());
+  const auto all = at::arange(config_.num_timesteps, embedders_[0].labels.options().dtype(at::kLong));
+  const auto embeddings = embed_timesteps(embedders_[0], all);
   std::vector<kernels::Routing> layers;
   for (const auto& block : blocks_) layers.push_back(*block.router->route(embeddings));
   return layers;
@@ -227,10 +238,12 @@ void DiffusionTransformer::pack(kernels::Packing packing) {
   packing_ = packing;
   const at::NoGradGuard no_grad;
   at::Tensor embeddings;
-  for (auto* layer : {&x_embedder_, &t_mlp_in_, &t_mlp_out_, &final_adaln_, &final_linear_}) layer->pack({.library = packing.library});
+  for (auto* layer : {&x_embedder_, &final_adaln_, &final_linear_}) layer->pack({.library = packing.library});
+  for (auto& embedder : embedders_)
+    for (auto* layer : {&embedder.t_in, &embedder.t_out}) layer->pack({.library = packing.library});
   if (config_.integer_timesteps()) {
-    const auto all = at::arange(config_.num_timesteps, label_table_.options().dtype(at::kLong));
-    embeddings = embed_timesteps(all, label_table_.scalar_type());
+    const auto all = at::arange(config_.num_timesteps, embedders_[0].labels.options().dtype(at::kLong));
+    embeddings = embed_timesteps(embedders_[0], all);
   }
   for (auto& block : blocks_) {
     block.adaln.pack({.library = packing.library});

@@ -23,6 +23,12 @@
 
 namespace switchyard::dit {
 
+/// What a timestep and a class become before they are added.
+struct Embedder {
+  Linear t_in, t_out;
+  at::Tensor labels;  // [labels(), D]
+};
+
 struct Attention {
   Linear qkv, proj;
   at::Tensor q_norm_weight, q_norm_bias, k_norm_weight, k_norm_bias;  // [head_size], only with qk_norm
@@ -65,10 +71,10 @@ class DiffusionTransformer {
   DiffusionTransformer(DiffusionTransformer&&) = default;
 
   const ModelConfig& config() const { return config_; }
-  at::Device device() const { return label_table_.device(); }
-  at::ScalarType dtype() const { return label_table_.scalar_type(); }  // of the parameters
+  at::Device device() const { return embedders_[0].labels.device(); }
+  at::ScalarType dtype() const { return embedders_[0].labels.scalar_type(); }  // of the parameters
 
-  /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. num_classes (the last: no class)
+  /// x [N, C, H, W], t [N] of any number type, y [N] int64 labels 0 .. labels() - 1
   /// -> [N, out_channels, H, W] fp32. Computes in the dtype of the parameters.
   /// t lies in [0, 1] for rectified flow and gvp (1: noise, also of models that are told 1 - t) and in 0 .. num_timesteps - 1 otherwise, fractions included; models
   /// with integer_timesteps() take integers alone and throw std::invalid_argument for anything else.
@@ -128,7 +134,7 @@ class DiffusionTransformer {
 
   template <class OnTensor, class OnPart>
   void visit(OnTensor on_tensor, OnPart on_part);
-  at::Tensor embed_timesteps(const at::Tensor& t, at::ScalarType dtype) const;
+  at::Tensor embed_timesteps(const Embedder& embedder, const at::Tensor& t) const;
   at::Tensor attend(const Attention& attention, const at::Tensor& x) const;
   at::Tensor embed(const at::Tensor& x, const Condition& condition) const;
   at::Tensor run_block(const at::Tensor& x, const Condition& condition, int64_t layer,
@@ -141,8 +147,7 @@ class DiffusionTransformer {
   kernels::Packing packing_;
   at::Tensor pos_embed_;  // [1, T, D], fixed
   Linear x_embedder_;     // [D, C, p, p] as in the official convolution
-  Linear t_mlp_in_, t_mlp_out_;
-  at::Tensor label_table_;  // [num_classes + 1, D]
+  std::vector<Embedder> embedders_;  // one for all, or one per block
   std::vector<Block> blocks_;
   Linear final_adaln_, final_linear_;
 };

@@ -24,7 +24,7 @@ void initialize_tensor(const std::string& name, at::Tensor& tensor, const at::Ge
     tensor.fill_(1.0);
   } else if (name.ends_with("_norm.bias")) {
     tensor.zero_();
-  } else if (begins("t_embedder") || begins("y_embedder")) {
+  } else if (holds("t_embedder") || holds("y_embedder")) {
     initialize_with(tensor, [&](at::Tensor& value) { value.normal_(0.0, 0.02, generator); });
   } else if (begins("x_embedder") || holds(".attn.qkv.") || holds(".attn.proj.")) {
     initialize_with(tensor, [&](at::Tensor& value) { xavier_uniform(value, generator); });
@@ -43,13 +43,17 @@ void DiffusionTransformer::visit(OnTensor on_tensor, OnPart on_part) {
     on_tensor(name + ".bias", layer.bias);
   };
   on_linear("x_embedder.proj", x_embedder_);
-  on_linear("t_embedder.mlp.0", t_mlp_in_);
-  on_linear("t_embedder.mlp.2", t_mlp_out_);
-  on_tensor("y_embedder.embedding_table.weight", label_table_);
+  const auto on_embedder = [&](const std::string& prefix, Embedder& embedder) {
+    on_linear(prefix + "t_embedder.mlp.0", embedder.t_in);
+    on_linear(prefix + "t_embedder.mlp.2", embedder.t_out);
+    on_tensor(prefix + "y_embedder.embedding_table.weight", embedder.labels);
+  };
+  if (!config_.block_embedders) on_embedder("", embedders_[0]);
   for (int64_t i = 0; i < config_.depth; ++i) {
     auto& block = blocks_[i];
     auto& a = block.attention;
     const auto prefix = block_prefix(i);
+    if (config_.block_embedders) on_embedder(prefix, embedders_[i]);
     on_linear(prefix + "adaLN_modulation.1", block.adaln);
     on_linear(prefix + "attn.qkv", a.qkv);
     on_linear(prefix + "attn.proj", a.proj);

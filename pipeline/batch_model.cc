@@ -29,7 +29,7 @@ BatchModel::BatchModel(const dit::DiffusionTransformer& model, dit::ReplayedForw
       replayed_(replayed),
       labels_(labels),
       conditions_(model, times, table_labels(labels, with_null_class, model.config().null_class())) {
-  labels_.resize(2 * labels.size(), model.config().null_class());
+  if (with_null_class) labels_.resize(2 * labels.size(), model.config().null_class());
   labels_there_ = at::tensor(labels_, at::kLong).to(model.device());
 }
 

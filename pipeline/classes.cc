@@ -15,15 +15,36 @@ std::string lower(std::string text) {
   return text;
 }
 
+// "golden retriever, goldie" -> "golden retriever", "goldie": names of one class, as ImageNet's synsets have them.
+std::vector<std::string> synonyms(const std::string& name) {
+  std::vector<std::string> all;
+  for (size_t first = 0; first <= name.size();) {
+    const auto end = std::min(name.find(',', first), name.size());
+    auto part = name.substr(first, end - first);
+    part.erase(0, std::min(part.find_first_not_of(' '), part.size()));
+    part.erase(part.find_last_not_of(' ') + 1);
+    if (!part.empty()) all.push_back(std::move(part));
+    first = end + 1;
+  }
+  return all;
+}
+
 int64_t find_class(const dit::ModelConfig& config, const std::string& given) {
   const std::vector<std::string_view> known(config.class_names.begin(), config.class_names.end());
   const std::string wanted = lower(given);
-  std::vector<int64_t> beginnings;
+  std::vector<int64_t> exact, beginnings;  // by a synonym
   for (size_t i = 0; i < known.size(); ++i) {
     const std::string name = lower(std::string(known[i]));
     if (name == wanted) return static_cast<int64_t>(i);
-    if (!wanted.empty() && name.starts_with(wanted)) beginnings.push_back(static_cast<int64_t>(i));
+    bool equal = false, begins = !wanted.empty() && name.starts_with(wanted);
+    for (const auto& synonym : synonyms(name)) {
+      equal = equal || synonym == wanted;
+      begins = begins || (!wanted.empty() && synonym.starts_with(wanted));
+    }
+    if (equal) exact.push_back(static_cast<int64_t>(i));
+    if (begins) beginnings.push_back(static_cast<int64_t>(i));
   }
+  if (exact.size() == 1) return exact.front();
   if (const auto index = io::whole_number(given)) {
     if (*index >= 0 && *index < config.num_classes) return *index;
     throw std::invalid_argument("class " + given + ": expected an index in 0 .. " +
@@ -38,7 +59,8 @@ int64_t find_class(const dit::ModelConfig& config, const std::string& given) {
 }
 
 std::string usable(const std::string& name) {
-  std::string text = name;
+  const auto names = synonyms(name);
+  std::string text = names.empty() ? name : names.front();
   for (char& c : text) {
     const bool keep = ('a' <= c && c <= 'z') || ('A' <= c && c <= 'Z') || ('0' <= c && c <= '9') || c == '_';
     if (!keep) c = '-';

@@ -25,8 +25,8 @@ constexpr int64_t kMost = 1'000'000;  // of experts, heads, pixels
 constexpr int kVersion = 3;
 
 std::string class_name(const dit::ModelConfig& config, int64_t label) {
-  if (label < 0 || label > config.num_classes) {
-    throw std::invalid_argument(c10::str("class ", label, " is not in 0 .. ", config.num_classes));
+  if (label < 0 || label >= config.labels()) {
+    throw std::invalid_argument(c10::str("class ", label, " is not in 0 .. ", config.labels() - 1));
   }
   return label == config.num_classes || config.class_names.empty() ? "" : config.class_names[label];
 }

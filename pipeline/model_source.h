@@ -17,7 +17,8 @@ struct ModelSource {
   std::string bytes_name = {};            // what they are called
   dit::OpenOptions reading = {};
 
-  std::string name() const;   // "solids"; of a file, its name without extension, in whatever bytes
+  std::string name()
+      const;  // "solids"; of a file, its name without extension, in whatever bytes; of a folder, its own
   std::string where() const;  // for people: the path, or that it is part of the program
   int64_t size() const;       // bytes; throws io::InputError
 

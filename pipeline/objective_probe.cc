@@ -91,7 +91,7 @@ class Probe {
     const int64_t rows = noisy.size(0);
     const auto device = model_.device();
     const auto x = noisy.to(device), t = times.to(device);
-    const auto label = at::full({rows}, c.null_class(), at::kLong).to(device);
+    const auto label = at::full({rows}, c.has_null_class ? c.null_class() : 0, at::kLong).to(device);
     const int64_t pieces = device.is_cpu() ? std::min<int64_t>(rows, at::get_num_threads()) : 1;
     std::vector<at::Tensor> answers(pieces);
     kernels::side_by_side(pieces, [&](int64_t piece) {

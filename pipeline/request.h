@@ -11,7 +11,7 @@ namespace switchyard::pipeline {
 
 /// One image to draw.
 struct Image {
-  int64_t label = 0;  // 0 .. num_classes - 1, or num_classes for no class
+  int64_t label = 0;  // 0 .. num_classes - 1, or num_classes for no class, where the model has that
   uint64_t seed = 0;
 };
 

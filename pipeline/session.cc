@@ -124,6 +124,7 @@ Session::Session(SessionOptions options)
                  .experts_per_token = config_.experts_per_token,
                  .num_heads = config_.num_heads};
   std::filesystem::path decoder_weights;
+  if (options_.decoder.empty()) options_.decoder = file_.decoder;
   if (!options_.decoder.empty()) {
     auto opened = vae::open_autoencoder(options_.decoder);
     require_decoder_of(config_, opened.config, options_.decoder.string());
@@ -236,7 +237,7 @@ void Session::check(const Request& request) const {
   }
   check_settings(config_, request.settings);
   for (const auto& image : request.images) {
-    if (image.label < 0 || image.label > config_.num_classes) {
+    if (image.label < 0 || image.label >= config_.labels()) {
       throw std::invalid_argument("class " + std::to_string(image.label) + " is not in 0 .. " +
                                   std::to_string(config_.num_classes - 1));
     }

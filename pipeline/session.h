@@ -41,7 +41,8 @@ class LatentPreview;
 
 struct SessionOptions {
   ModelSource model = {};
-  std::filesystem::path decoder = {};  // of a model that draws latents: see vae::load_autoencoder
+  std::filesystem::path decoder =
+      {};  // of a model that draws latents, see vae::load_autoencoder; empty: what came with it
   Precision precision = {};
   std::optional<kernels::ProductLibrary> library = {};  // that multiplies; else by the rule of product_library.h
   at::Device device = at::kCPU;
@@ -97,7 +98,7 @@ class Session {
   io::TextEntries text_of(const Request& request, size_t image);
 
   /// Everything about a request that can be said before anything is drawn; draw() checks by itself. Throws
-  /// std::invalid_argument for a label outside 0 .. num_classes, settings out of range or that the model has no
+  /// std::invalid_argument for a label outside 0 .. labels() - 1, settings out of range or that the model has no
   /// use for, and a recipe that is not possible.
   void check(const Request& request) const;
 

@@ -9,8 +9,8 @@
 #include <type_traits>
 
 #include "io/error.h"
-#include "pipeline/settings_text.h"
 #include "io/near_misses.h"
+#include "pipeline/settings_text.h"
 #include "sampler/schedule.h"
 
 namespace switchyard::pipeline {
@@ -162,6 +162,12 @@ void validate(const dit::ModelConfig& config, const Settings& settings) {
   };
   for_each_field(require_range, settings);
   sampler::validate(settings.guidance);
+  if (!config.has_null_class && settings.guidance.scale != 1 && settings.weak_experts == 0) {
+    throw std::invalid_argument(
+        c10::str("guidance.scale is ", text_of(settings.guidance.scale),
+                 ", and the model has no null class to guide away from; guidance must be 1",
+                 config.routes_tokens() ? ", or weak_experts above 0 for autoguidance" : ""));
+  }
   sampler::validate(settings.solver.churn);
   steps_of(config, settings);
 }
@@ -181,13 +187,16 @@ std::vector<std::pair<Field, std::string>> drop_idle(const dit::ModelConfig& con
 Settings chosen(sampler::Quality quality, const dit::ModelConfig& config) {
   const auto choice = sampler::choose(quality, sampler::Schedule(config.schedule),
                                       sampler::prediction_from_name(config.prediction));
-  return {.solver = choice.solver, .grid = choice.grid, .guidance = choice.guidance};
+  Settings settings{.solver = choice.solver, .grid = choice.grid, .guidance = choice.guidance};
+  if (!config.has_null_class) settings.guidance.scale = 1;
+  return settings;
 }
 
 Settings settings_for(const dit::ModelConfig& config, const nlohmann::json& own, const std::string& source,
                       sampler::Quality otherwise) {
   if (own.is_null()) return chosen(otherwise, config);
   Settings settings;
+  if (!config.has_null_class) settings.guidance.scale = 1;
   try {
     read_settings(own, settings);
     drop_idle(config, settings);

@@ -202,18 +202,19 @@ sampler::Problem problem_of(const dit::ModelConfig& config, const Settings& sett
 
 /// Throws std::invalid_argument for what no image can be drawn with: a number out of its range for this model
 /// ("eta is 2, expected 0 .. 1"), an interval the wrong way round, a solver or spacing that the model's
-/// schedule does not have.
+/// schedule does not have, guidance of a model that has nothing to guide away from.
 void validate(const dit::ModelConfig& config, const Settings& settings);
 
 /// Sets the fields without meaning back to their defaults. Returns those that had another value, and why
 /// each changed nothing.
 std::vector<std::pair<Field, std::string>> drop_idle(const dit::ModelConfig& config, Settings& settings);
 
-/// The sampler's choice for the model's objective.
+/// The sampler's choice for the model's objective; without guidance, of a model without a null class.
 Settings chosen(sampler::Quality quality, const dit::ModelConfig& config);
 
 /// What a model draws with unless told otherwise: the settings that its file carries (dit::ModelFile), or,
-/// where that is null, the sampler's choice. A field that the file leaves out is at its default. Throws
+/// where that is null, the sampler's choice. A field that the file leaves out is at its default (1 for the guidance of
+/// a model without a null class). Throws
 /// io::InputError naming `source` and the field.
 Settings settings_for(const dit::ModelConfig& config, const nlohmann::json& own,
                       const std::string& source = "the model",

@@ -79,7 +79,8 @@ void add_convert_command(CLI::App& program) {
   auto options = std::make_shared<Options>();
   auto& command = *program.add_subcommand("convert", "Turn an official checkpoint into a model file of ours");
   command
-      .add_option("in", options->model.file, "An official checkpoint (.pt, .safetensors) or a model of ours")
+      .add_option("in", options->model.file,
+                  "An official checkpoint (.pt, .safetensors), a folder of diffusers, or a model of ours")
       ->type_name("IN")
       ->required();
   command.add_option("out", options->out, "The file to write (.safetensors)")->type_name("OUT")->required();

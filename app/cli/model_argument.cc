@@ -31,10 +31,12 @@ pipeline::ModelSource source_of(const ModelOptions& options) {
   }
   require_range("--experts-per-token", options.experts_per_token, 0, 1024);
   require_range("--heads", options.num_heads, 0, 1024);
+  require_range("--num-classes", options.num_classes, 0, 1 << 20);
+  if (options.num_classes > 0) reading.hints.num_classes = options.num_classes;
   if (options.experts_per_token > 0) reading.hints.experts_per_token = options.experts_per_token;
   if (options.num_heads > 0) reading.hints.num_heads = options.num_heads;
   // Where the embedded model cannot be opened, the options are to blame.
-  if (options.file.empty() && (reading.weights || reading.hints.num_heads ||
+  if (options.file.empty() && (reading.weights || reading.hints.num_heads || reading.hints.num_classes ||
                                reading.hints.experts_per_token || !options.objective.empty())) {
     try {
       dit::require_fitting_tensors(source.open());
@@ -47,10 +49,9 @@ pipeline::ModelSource source_of(const ModelOptions& options) {
 
 void add_model_options(CLI::App& command, ModelOptions& options, bool positional) {
   command
-      .add_option(
-          positional ? "--model,file" : "--model", options.file,
-          "Model file: ours, or an official checkpoint as it is (.pt, .safetensors);\ndefault: the model "
-          "embedded in the program")
+      .add_option(positional ? "--model,file" : "--model", options.file,
+                  "Model file: ours, an official checkpoint as it is (.pt, .safetensors), or a folder of\ndiffusers; "
+                  "default: the model embedded in the program")
       ->type_name("FILE")
       ->group("Model");
   add_reading_options(command, options);
@@ -72,6 +73,11 @@ void add_reading_options(CLI::App& command, ModelOptions& options) {
       "Experts that each token picks, where the file does not say it; default: 2, as published", "K");
   add("--heads", options.num_heads,
       "Attention heads, for widths that nobody published: the file does not say it", "N");
+  add("--num-classes", options.num_classes,
+      "Classes, where the file does not say it: as many as the table of classes has rows, or one\nless where "
+      "its last "
+      "row stands for no class, which guidance needs",
+      "N");
 }
 
 }  // namespace switchyard::app

@@ -191,7 +191,7 @@ uint64_t first_seed_of(const SampleOptions& options, const Stored& stored) {
 std::vector<pipeline::Image> images_of(const SampleOptions& options, const Stored& stored,
                                        const dit::ModelConfig& config) {
   const bool stored_class = stored && options.classes.empty();
-  if (stored_class && stored->image.label > config.num_classes) {
+  if (stored_class && stored->image.label >= config.labels()) {
     throw io::InputError(options.from.string() + ": its class " + std::to_string(stored->image.label) +
                          " is not one of the model's " + std::to_string(config.num_classes));
   }

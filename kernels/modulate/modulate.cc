@@ -9,8 +9,8 @@
 namespace switchyard::kernels {
 
 at::Tensor modulated_layer_norm_reference(const at::Tensor& x, const at::Tensor& shift,
-                                          const at::Tensor& scale) {
-  const auto norm = at::layer_norm(x, {x.size(-1)}, {}, {}, kLayerNormEps);
+                                          const at::Tensor& scale, double eps) {
+  const auto norm = at::layer_norm(x, {x.size(-1)}, {}, {}, eps);
   return at::addcmul(shift.unsqueeze(1), norm, (scale + 1).unsqueeze(1));
 }
 
@@ -18,11 +18,12 @@ at::Tensor gated_residual_reference(const at::Tensor& x, const at::Tensor& gate,
   return at::addcmul(x, gate.unsqueeze(1), branch);
 }
 
-at::Tensor modulated_layer_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
+at::Tensor modulated_layer_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                                double eps) {
   if (const auto* kernels = cuda_kernels({x, shift, scale}); kernels && x.size(2) <= cuda::kMaxLayerNormWidth)
-    return modulated_layer_norm_cuda(*kernels, x, shift, scale);
-  if (has_row_loops(x)) return modulated_layer_norm_cpu(x, shift, scale);
-  return modulated_layer_norm_reference(x, shift, scale);
+    return modulated_layer_norm_cuda(*kernels, x, shift, scale, eps);
+  if (has_row_loops(x)) return modulated_layer_norm_cpu(x, shift, scale, eps);
+  return modulated_layer_norm_reference(x, shift, scale, eps);
 }
 
 at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {

@@ -16,9 +16,10 @@ namespace switchyard::kernels {
 
 inline constexpr double kLayerNormEps = 1e-6;
 
-at::Tensor modulated_layer_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
+at::Tensor modulated_layer_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                                double eps = kLayerNormEps);
 at::Tensor modulated_layer_norm_reference(const at::Tensor& x, const at::Tensor& shift,
-                                          const at::Tensor& scale);
+                                          const at::Tensor& scale, double eps = kLayerNormEps);
 
 at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch);
 at::Tensor gated_residual_reference(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch);

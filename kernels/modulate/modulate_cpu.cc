@@ -17,7 +17,7 @@ bool needs_gradient(const at::Tensor& a, const at::Tensor& b, const at::Tensor& 
 }
 
 // All contiguous; mean and rstd [N, T] fp32, or undefined where no gradient will be asked for.
-at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale, double eps,
                       const at::Tensor& mean, const at::Tensor& rstd) {
   auto y = at::empty_like(x);
   const int64_t tokens = x.size(1), width = x.size(2);
@@ -27,7 +27,7 @@ at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& shift, const at::Te
       for (int64_t n = first; n < last; ++n) {
         const int64_t image = n * tokens * width;
         loops.norm_modulate(rows_of<T>(x) + image, rows_of<T>(shift) + n * width,
-                            rows_of<T>(scale) + n * width, kLayerNormEps, rows_of<T>(y) + image,
+                            rows_of<T>(scale) + n * width, eps, rows_of<T>(y) + image,
                             mean.defined() ? rows_of<float>(mean) + n * tokens : nullptr,
                             rstd.defined() ? rows_of<float>(rstd) + n * tokens : nullptr, tokens, width);
       }
@@ -39,11 +39,11 @@ at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& shift, const at::Te
 class ModulatedLayerNorm : public torch::autograd::Function<ModulatedLayerNorm> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& shift,
-                            const at::Tensor& scale) {
+                            const at::Tensor& scale, double eps) {
     const auto mean = at::empty({x.size(0), x.size(1)}, x.options().dtype(at::kFloat)),
                rstd = at::empty_like(mean);
     context->save_for_backward({x, scale, mean, rstd});
-    return fused_norm(x, shift, scale, mean, rstd);
+    return fused_norm(x, shift, scale, eps, mean, rstd);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -65,7 +65,7 @@ class ModulatedLayerNorm : public torch::autograd::Function<ModulatedLayerNorm> 
         }
       });
     });
-    return {dx, d_shift, d_scale};
+    return {dx, d_shift, d_scale, at::Tensor()};
   }
 };
 
@@ -101,9 +101,10 @@ class GatedResidual : public torch::autograd::Function<GatedResidual> {
 
 }  // namespace
 
-at::Tensor modulated_layer_norm_cpu(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
+at::Tensor modulated_layer_norm_cpu(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale,
+                                    double eps) {
   const auto a = x.contiguous(), b = shift.contiguous(), c = scale.contiguous();
-  return needs_gradient(a, b, c) ? ModulatedLayerNorm::apply(a, b, c) : fused_norm(a, b, c, {}, {});
+  return needs_gradient(a, b, c) ? ModulatedLayerNorm::apply(a, b, c, eps) : fused_norm(a, b, c, eps, {}, {});
 }
 
 at::Tensor gated_residual_cpu(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& branch) {

@@ -9,7 +9,7 @@
 namespace switchyard::kernels {
 
 at::Tensor modulated_layer_norm_cuda(const cuda::Backend& kernels, const at::Tensor& x,
-                                     const at::Tensor& shift, const at::Tensor& scale) {
+                                     const at::Tensor& shift, const at::Tensor& scale, double eps) {
   const c10::DeviceGuard on(x.device());
   const auto rows = as_rows(x), shift_rows = as_rows(shift), scale_rows = as_rows(scale);
   auto y = at::empty(x.sizes(), x.options());
@@ -25,7 +25,7 @@ at::Tensor modulated_layer_norm_cuda(const cuda::Backend& kernels, const at::Ten
                                 .scale_stride = scale_rows.stride(0),
                                 .y = y.mutable_data_ptr(),
                                 .y_stride = x.size(2),
-                                .eps = static_cast<float>(kLayerNormEps)},
+                                .eps = static_cast<float>(eps)},
                                current_stream(x));
   return y;
 }

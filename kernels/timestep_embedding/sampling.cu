@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(kThreads) timestep_embedding_kernel(TimestepEm
   const std::int64_t n = blockIdx.x;
   float* y = a.y + n * a.y_stride;
   for (int i = thread(); i < a.half; i += kThreads) {
-    const float angle = a.t[n] * expf(static_cast<float>(i) * -kLog10000 / static_cast<float>(a.half));
+    const float angle = a.t[n] * expf(static_cast<float>(i) * -kLog10000 / static_cast<float>(a.half - a.shift));
     y[i] = cosf(angle);
     y[a.half + i] = sinf(angle);
   }
@@ -37,6 +37,7 @@ __global__ void __launch_bounds__(kThreads) split_by_mask_kernel(MaskSplit a) {
 
 void timestep_embedding(const TimestepEmbedding& a, Stream stream) {
   if (a.count == 0 || a.half == 0) return;
+  require(a.shift < a.half, "timestep_embedding: expected a shift below half");
   launch(timestep_embedding_kernel, blocks_for(a.count, 1), kThreads, 0, stream, a);
 }
 

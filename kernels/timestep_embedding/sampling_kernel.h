@@ -5,14 +5,15 @@
 
 namespace switchyard::kernels::cuda {
 
-/// Sinusoidal timestep embedding (DiT): y[n] = [cos(t_n w_i), sin(t_n w_i)], w_i = 10000^(-i / half), i <
-/// half.
+/// Sinusoidal timestep embedding (DiT): y[n] = [cos(t_n w_i), sin(t_n w_i)], w_i = 10000^(-i / (half - shift)),
+/// i < half.
 struct TimestepEmbedding {
   std::int64_t count;
   int half;
   const float* t;  // [count]
   float* y;        // [count, 2 * half]
   std::int64_t y_stride;
+  int shift = 0;  // below half
 };
 
 void timestep_embedding(const TimestepEmbedding& arguments, Stream stream);

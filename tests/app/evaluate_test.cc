@@ -7,6 +7,7 @@
 
 #include "../io/scratch.h"
 #include "io/npz.h"
+#include "io/safetensors.h"
 #include "program.h"
 #include "tiny_run.h"
 
@@ -169,6 +170,20 @@ TEST_F(Evaluate, AModelDrawsTheImages) {
   }
   EXPECT_NEAR(value_of(json_in(work() / "straight.json"), "frechet"),
               value_of(json_in(work() / "files.json"), "frechet"), 1e-3);
+}
+
+// A table of one class and no null class, as Switch-DiT's models of faces have.
+TEST_F(Evaluate, AModelWithoutClassesDrawsTheImages) {
+  const std::string fixtures = SWITCHYARD_FIXTURE_DIR;
+  auto tensors = io::read_safetensors(fixtures + "/switch_dit/dmoe_3e2a.weights.safetensors").tensors;
+  auto& table = tensors.at("y_embedder.embedding_table.weight");
+  table = table.slice(0, 0, 1).clone();
+  io::write_safetensors(work() / "faces.safetensors", tensors, {});
+  const auto outcome = start({"--model", "faces.safetensors", "--heads", "4", "--vae",
+                              fixtures + "/vae/legacy", "--steps", "2", "--count", "20", "--reference",
+                              "solids", "--reference-count", "30", "--resamples", "2", "--json", "n.json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_GT(value_of(json_in(work() / "n.json"), "frechet"), 0);
 }
 
 TEST_F(Evaluate, ATableSaysWhatEachExpertIsWorth) {

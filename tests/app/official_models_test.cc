@@ -8,6 +8,7 @@
 #include "../io/scratch.h"
 #include "io/npz.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "program.h"
 
 namespace switchyard::app {
@@ -117,6 +118,66 @@ TEST_F(OfficialModels, InfoSaysWhereEachFieldComesFrom) {
   EXPECT_EQ(info["origin"]["hidden_size"], "from the tensors");
   EXPECT_EQ(info["origin"]["experts_per_token"], "from the stored arguments");
   EXPECT_EQ(info["origin"]["num_heads"], "guessed: the file does not say");
+}
+
+// As Switch-DiT's models of faces are: a table of one row, which is no class to guide away from.
+TEST_F(OfficialModels, SwitchDitWithoutClassesDraws) {
+  auto tensors = io::read_safetensors(kSwitch).tensors;
+  auto& table = tensors.at("y_embedder.embedding_table.weight");
+  table = table.slice(0, 0, 1).clone();
+  io::write_safetensors(work() / "faces.safetensors", tensors, {});
+  const Arguments drawn = {"faces.safetensors", "--heads", "4", "--steps", "3", "--vae", kVae,
+                           "--count",           "2"};
+  const auto with = [&](std::string command, Arguments more) {
+    more.insert(more.begin(), drawn.begin(), drawn.end());
+    more.insert(more.begin(), std::move(command));
+    if (more[0] == "sample") more.insert(more.begin() + 1, "--model");
+    return start(more);
+  };
+  const auto outcome = with("sample", {"--map", "map.png", "--routing", "routing.npz"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_FALSE(at::equal(pixels("class-0-0000.png"), pixels("class-0-0001.png")));
+  const auto guided = with("sample", {"--guidance", "4"});
+  EXPECT_EQ(guided.code, 2) << guided.err;
+  EXPECT_TRUE(io::contains(guided.err, "no null class to guide away from")) << guided.err;
+  const auto wrong = with("sample", {"--num-classes", "3"});
+  EXPECT_EQ(wrong.code, 3) << wrong.err;
+  EXPECT_TRUE(io::contains(wrong.err, "has 1 row: it can be 1")) << wrong.err;
+  const auto info = nlohmann::json::parse(start({"info", "faces.safetensors", "--json"}).out);
+  EXPECT_EQ(info["config"]["num_classes"], 1);
+  EXPECT_EQ(info["config"]["has_null_class"], false);
+  EXPECT_EQ(info["origin"]["has_null_class"], "from the tensors");
+}
+
+// A folder of diffusers says everything, and brings its decoder.
+TEST_F(OfficialModels, AFolderOfDiffusersDrawsWithoutMoreOptions) {
+  const auto folder = kFixtures + "/diffusers_dit/pipeline";
+  const auto outcome = start({"sample", "--model", folder, "--class", "3", "--seed", "5"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(pixels("class-3-0005.png").sizes(), (std::vector<int64_t>{16, 16, 3}));
+  ASSERT_EQ(start({"sample", "--from", "class-3-0005.png", "--model", folder, "--out", "again"}).code, 0);
+  EXPECT_TRUE(at::equal(pixels("class-3-0005.png"), pixels("again/class-3-0005.png")));
+  const auto converted = start({"convert", folder, "ours.safetensors", "--dtype", "fp32"});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  ASSERT_EQ(start({"sample", "--model", "ours.safetensors", "--vae", folder + "/vae", "--class", "3",
+                   "--seed", "5", "--out", "ours"})
+                .code,
+            0);
+  EXPECT_TRUE(at::equal(pixels("class-3-0005.png"), pixels("ours/class-3-0005.png")));
+
+  const auto info = nlohmann::json::parse(start({"info", folder, "--json"}).out);
+  EXPECT_EQ(info["name"], "pipeline");
+  EXPECT_EQ(info["format"], "diffusers");
+  EXPECT_EQ(info["settings"]["solver"], "ddim");
+  EXPECT_EQ(info["settings_of"], "model");
+  EXPECT_EQ(info["hash"],
+            nlohmann::json::parse(start({"info", folder + "/transformer", "--json"}).out)["hash"]);
+  EXPECT_TRUE(
+      io::contains(start({"sample", "--model", folder + "/transformer", "--class", "3"}).err, "--vae"));
+  EXPECT_EQ(start({"sample", "--model", folder + "/transformer", "--class", "3", "--vae", folder + "/vae",
+                   "--out", "lone"})
+                .code,
+            0);
 }
 
 struct Refusal {

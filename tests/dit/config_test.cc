@@ -136,6 +136,10 @@ TEST(Config, ValidateNamesTheField) {
       {"num_classes", [](ModelConfig& c) { c.num_classes = 0; }},
       {"class_names", [](ModelConfig& c) { c.class_names = {"one"}; }},
       {"class_names", [](ModelConfig& c) { c.class_names.assign(c.num_classes, "\x1b[31m"); }},
+      {"frequency_shift", [](ModelConfig& c) { c.frequency_shift = 2; }},
+      {"norm_eps", [](ModelConfig& c) { c.norm_eps = 0; }},
+      {"norm_eps", [](ModelConfig& c) { c.norm_eps = std::nan(""); }},
+      {"block_embedders", [](ModelConfig& c) { c = preset("switch-dit-s/2"), c.block_embedders = true; }},
       {"time_scale", [](ModelConfig& c) { c.time_scale = 0; }},
       {"time_scale", [](ModelConfig& c) { c.time_scale = std::stod("nan"); }},
   };

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <set>
 
 #include "../io/scratch.h"
@@ -155,6 +156,67 @@ TEST(OfficialCheckpoint, HeadsOfPublishedWidthsAreKnownOthersGuessed) {
   const auto inferred = infer_config(official_state(wide), {}, {}, "file");
   EXPECT_EQ(inferred.config.num_heads, 6);
   EXPECT_EQ(inferred.origin.at("num_heads"), Origin::published);
+}
+
+struct ClassesCase {
+  int64_t rows;
+  const char* arguments;
+  std::optional<int64_t> hint;
+  int64_t classes;
+  bool null_class;
+  Origin origin;
+};
+
+// The table of classes has rows alone: what the last one stands for is said, or assumed.
+TEST(OfficialCheckpoint, TheLastClassMayBeNoClass) {
+  const ClassesCase cases[] = {
+      {1, "null", {}, 1, false, Origin::tensors},
+      {1, R"({"num_classes": 0})", {}, 1, false, Origin::tensors},
+      {1, "null", 1, 1, false, Origin::given},
+      {2, "null", {}, 1, true, Origin::published},
+      {2, R"({"num_classes": 2, "class_dropout_prob": 0.1})", {}, 2, false, Origin::arguments},
+      {10, "null", {}, 9, true, Origin::published},
+      {10, R"({"num_classes": 10})", {}, 10, false, Origin::arguments},
+      {10, R"({"num_classes": 9})", {}, 9, true, Origin::arguments},
+      {10, R"({"num_classes": 1000})", {}, 9, true, Origin::published},
+      {10, R"({"class_dropout_prob": 0})", {}, 10, false, Origin::arguments},
+      {10, R"({"model": {"class_dropout": 0.0}})", {}, 10, false, Origin::arguments},
+      {10, R"({"class_dropout_prob": 0.1})", {}, 9, true, Origin::published},
+      {10, R"({"num_classes": 9})", 10, 10, false, Origin::given},
+      {10, R"({"num_classes": 10})", 9, 9, true, Origin::given},
+      {1000, "null", {}, 1000, false, Origin::guessed},
+      {1000, R"({"num_classes": 999})", {}, 999, true, Origin::arguments},
+      {1000, "null", 999, 999, true, Origin::given},
+      {1001, "null", {}, 1000, true, Origin::published},
+  };
+  for (auto config :
+       {small_dense_config(), small_switch_config(), small_config(), small_switch_config(small_config())}) {
+    for (const auto& [rows, arguments, hint, classes, null_class, origin] : cases) {
+      SCOPED_TRACE(config.family + ", " + std::to_string(rows) + " rows, " + arguments);
+      config.num_classes = classes;
+      config.has_null_class = null_class;
+      auto model = random_model(config);
+      const auto tensors = official_state(model);
+      CheckpointHints hints{.num_heads = config.num_heads};
+      hints.schedule = config.schedule;
+      hints.prediction = config.prediction;
+      hints.num_classes = hint;
+      const auto inferred = infer_config(tensors, json::parse(arguments), hints, "file");
+      EXPECT_EQ(inferred.config.num_classes, classes);
+      EXPECT_EQ(inferred.config.has_null_class, null_class);
+      EXPECT_EQ(inferred.config.class_names.size(), classes == 1000 ? 1000U : 0U);
+      EXPECT_EQ(inferred.origin.at("has_null_class"), origin);
+      auto loaded = load_official(tensors, json::parse(arguments), hints, "file");
+      EXPECT_EQ(count_parameters(loaded.config()).total, count_parameters(config).total);
+      EXPECT_EQ(loaded.state_dict().at("y_embedder.embedding_table.weight").size(0), rows);
+      for (const int64_t wrong : {rows + 1, rows - 2}) {
+        hints.num_classes = wrong;
+        const auto message = message_of<io::InputError>([&] { infer_config(tensors, {}, hints, "file"); });
+        EXPECT_TRUE(contains(message, "has " + std::to_string(rows) + " row")) << message;
+        EXPECT_TRUE(contains(message, "it can be " + std::to_string(rows))) << message;
+      }
+    }
+  }
 }
 
 TEST(OfficialCheckpoint, WhatIsWrongIsNamed) {

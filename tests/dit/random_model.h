@@ -95,7 +95,7 @@ inline Batch random_batch(const ModelConfig& c, int64_t n) {
   auto t = at::rand({n}, at::detail::createCPUGenerator(102));
   if (c.schedule != "rectified_flow") t = at::floor(t * static_cast<double>(c.num_timesteps));
   return {random({n, c.in_channels, c.input_size, c.input_size}, 101), t,
-          at::arange(n).remainder(c.num_classes + 1)};
+          at::arange(n).remainder(c.labels())};
 }
 
 }  // namespace switchyard::dit

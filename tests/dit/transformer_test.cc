@@ -40,6 +40,49 @@ TEST_P(Family, ParametersAreWhatIsCounted) {
   }
 }
 
+// As diffusers has them: where all are equal, nothing changes, and each of them matters.
+TEST(Transformer, BlocksMayHaveTheirOwnEmbedders) {
+  auto config = small_dense_config();
+  config.frequency_shift = 1;
+  config.norm_eps = 1e-5;
+  auto shared = random_model(config);
+  config.block_embedders = true;
+  auto own = random_model(config);
+  EXPECT_EQ(count_parameters(config).total - count_parameters(shared.config()).total,
+            (config.depth - 1) * (257 * config.hidden_size + config.hidden_size * (config.hidden_size + 1) +
+                                  config.labels() * config.hidden_size));
+  auto state = shared.state_dict();
+  for (auto& [name, tensor] : own.state_dict()) {
+    const auto at = name.find("_embedder.") == std::string::npos || name.starts_with("x_")
+                        ? 0
+                        : name.find("_embedder.") - 1;
+    tensor.copy_(state.at(name.substr(at)));
+  }
+  const auto batch = random_batch(config, 3);
+  const at::NoGradGuard no_grad;
+  const auto expected = shared.forward(batch.x, batch.t, batch.y);
+  EXPECT_TRUE(at::equal(own.forward(batch.x, batch.t, batch.y), expected));
+  for (auto& [name, tensor] : own.state_dict()) {
+    if (name.find("_embedder.") == std::string::npos) continue;
+    const auto kept = tensor.clone();
+    tensor.add_(random(tensor.sizes(), 9));
+    EXPECT_FALSE(at::equal(own.forward(batch.x, batch.t, batch.y), expected)) << name;
+    tensor.copy_(kept);
+  }
+  own.pack();
+  EXPECT_LE((own.forward(batch.x, batch.t, batch.y) - expected).abs().max().item<float>(),
+            1e-5F * expected.abs().max().item<float>());
+  for (const auto& other : {small_config(), small_dense_config()}) {  // the two fields matter
+    for (const bool eps : {true, false}) {
+      auto changed = other;
+      eps ? void(changed.norm_eps = 0.1) : void(changed.frequency_shift = 1);
+      const auto t = batch.t / (other.schedule == "linear" ? 1 : 1000);
+      EXPECT_FALSE(at::equal(random_model(changed).forward(batch.x, t, batch.y),
+                             random_model(other).forward(batch.x, t, batch.y)));
+    }
+  }
+}
+
 TEST(Transformer, ActivatedParametersLackTheOtherExperts) {
   auto config = small_config();
   const int64_t expert = 3 * config.hidden_size * config.expert_hidden;

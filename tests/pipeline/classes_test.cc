@@ -41,6 +41,25 @@ TEST(FindClasses, ModelWithoutNamesTakesIndicesOnly) {
   EXPECT_THROW(find_classes(config, {"dog"}), std::invalid_argument);
 }
 
+TEST(FindClasses, AnySynonymNamesTheClass) {
+  const auto config =
+      with_classes({"golden retriever, goldie", "crane", "crane, lifting machine", "heron,egret ", "1, one"});
+  for (const auto& [name, label] : {std::pair{"golden retriever", 0},
+                                    {"Goldie", 0},
+                                    {"gol", 0},
+                                    {"golden retriever, goldie", 0},
+                                    {"crane", 1},
+                                    {"lifting machine", 2},
+                                    {"lift", 2},
+                                    {"egret", 3},
+                                    {"1", 4}})
+    EXPECT_EQ(find_classes(config, {name}), (std::vector<int64_t>{label})) << name;
+  const auto message = io::message_of<std::invalid_argument>([&] { find_classes(config, {"cran"}); });
+  EXPECT_TRUE(io::contains(message, "ambiguous class \"cran\""));
+  EXPECT_EQ(class_file_name(config, 0), "golden-retriever");
+  EXPECT_EQ(class_file_name(config, 1), "class-1") << "crane is the first name of two";
+}
+
 TEST(ClassFileName, SpacesBecomeDashes) { EXPECT_EQ(class_file_name(kConfig, 3), "box-frame"); }
 TEST(ClassFileName, NamesThatLeaveTheFolderAreDefused) {
   const auto config = with_classes({"../../etc/passwd", "..", ""});

@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "../io/scratch.h"
 #include "../vae/random_autoencoder.h"
 #include "io/error.h"
 
@@ -312,6 +313,53 @@ TEST_F(Generate, SecondHalfOfAutoguidanceHasFewerExperts) {
 }
 
 // A black picture with exit 0 is the worst that can happen to someone who draws 50,000 over night.
+// Classes that the table has no row for "no class" beside; one such class is none.
+TEST(GenerateWithoutNullClass, EveryFamilyDrawsUnguided) {
+  for (const char* family : {"solids/8", "solids-switch/8", "tiny-switch-dit-moe", "tiny-expert-choice"}) {
+    for (const int64_t classes : {1, 10}) {
+      SCOPED_TRACE(c10::str(family, ", ", classes));
+      auto config = dit::preset(family);
+      config.num_classes = classes;
+      config.has_null_class = false;
+      const at::NoGradGuard no_grad;
+      dit::DiffusionTransformer model(config);
+      const auto generator = at::detail::createCPUGenerator(5);
+      for (auto& [name, tensor] : model.parameters()) tensor->normal_(0.0, 0.05, generator);
+      Session session(std::move(model));
+      Request request{.images = {{0, 1}, {classes - 1, 2}}, .settings = session.settings()};
+      EXPECT_EQ(request.settings.guidance.scale, 1);
+      EXPECT_EQ(session.fast_settings().guidance.scale, 1);
+      request.settings.grid.steps = 3;
+      int64_t watched = 0;
+      const auto pixels = pixels_of(session, request, {.routing = [&](const StepRouting& routing) {
+                                      EXPECT_TRUE(routing.conditional);
+                                      return ++watched > 0;
+                                    }});
+      EXPECT_FALSE(at::equal(pixels[0], pixels[1]));
+      EXPECT_GE(watched, 3);
+      expect_equal(pixels, pixels_of(session, request));
+      EXPECT_EQ(session.doubt(), std::nullopt);
+
+      const auto message = [&] {
+        return io::message_of<std::invalid_argument>([&] { session.check(request); });
+      };
+      const bool tokens = config.routes_tokens();
+      request.settings.guidance.scale = 2;
+      EXPECT_TRUE(io::contains(message(), "no null class to guide away from; guidance must be 1"))
+          << message();
+      EXPECT_EQ(message().ends_with("autoguidance"), tokens) << message();
+      if (tokens && config.token_router == "top_k") {
+        request.settings.weak_experts = 1;
+        EXPECT_FALSE(at::equal(pixels_of(session, request)[0], pixels[0]));
+      }
+      request.settings = session.settings();
+      request.images = {{classes, 1}};
+      EXPECT_TRUE(io::contains(message(), c10::str("class ", classes, " is not in 0 .. ", classes - 1)))
+          << message();
+    }
+  }
+}
+
 TEST(NotFinite, IsAnErrorThatNamesStepBlockAndHalf) {
   struct Case {
     const char *tensor, *where, *half;

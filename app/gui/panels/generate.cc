@@ -148,9 +148,9 @@ void class_picker(Ui& ui, const studio::OpenedModel& model) {
     ImGui::PopID();
   };
   for (const auto l : favourites) {
-    if (l <= model.config.num_classes) line(l);
+    if (l < model.config.labels()) line(l);
   }
-  for (int64_t l = 0; l <= model.config.num_classes; ++l) {
+  for (int64_t l = 0; l < model.config.labels(); ++l) {
     if (favourite(l) == favourites.end()) line(l);
   }
   if (switched) {

@@ -58,7 +58,7 @@ pipeline::Request Form::request(const dit::ModelConfig& config, const pipeline::
   const auto require = [](bool holds, const std::string& what) {
     if (!holds) throw std::invalid_argument(what);
   };
-  require(label >= 0 && label <= config.num_classes, c10::str("the model has no class ", label));
+  require(label >= 0 && label < config.labels(), c10::str("the model has no class ", label));
   require(count >= 1 && count <= kMostImages, c10::str("count is ", count, ", expected 1 .. ", kMostImages));
   require(batch >= 1, c10::str("images at a time is ", batch, ", expected 1 or more"));
   require(seed <= sampler::kMaxSeed && static_cast<uint64_t>(count - 1) <= sampler::kMaxSeed - seed,
@@ -75,7 +75,7 @@ Restored restored_from(const std::filesystem::path& png, const OpenedModel& mode
   const auto source = png.string();
   const auto stored = pipeline::read_image_text(io::read_png(png).text, source);
   const auto& config = model.config;
-  if (stored.image.label > config.num_classes) {
+  if (stored.image.label >= config.labels()) {
     throw io::InputError(c10::str(source, ": its class ", stored.image.label, " is not one of the model's ",
                                   config.num_classes, "; it was drawn by ", stored.model.model_name));
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "assets/embedded_model.h"
+#include "dit/diffusers_folder.h"
 #include "io/error.h"
 #include "io/state_dict.h"
 
@@ -22,12 +23,14 @@ namespace {
 
 bool is_decoder(const fs::path& path) {
   std::error_code error;
+  if (dit::is_diffusers(path))
+    return false;  // a pipeline or its transformer, whose files are called the same
   if (fs::is_directory(path, error)) {
     return std::ranges::any_of(
         std::array{"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"},
         [&](const char* name) { return fs::exists(path / name, error); });
   }
-  if (path.filename() == "diffusion_pytorch_model.bin") return true;
+  if (path.filename() == "diffusion_pytorch_model.bin") return !dit::is_diffusers(path.parent_path());
   if (path.extension() != ".safetensors") return false;
   try {
     return io::read_state_dict(path).contains("decoder.conv_in.weight");  // mapped, not read
@@ -53,12 +56,13 @@ FileKind kind_of(const fs::path& path) {
   if (beginning.starts_with("\x89PNG")) return FileKind::picture;
   const auto text = beginning.find_first_not_of(" \t\r\n");
   const bool list = text != std::string::npos && beginning[text] == '[';
+  if (dit::is_diffusers(path)) return FileKind::model;
   if (list || path.extension() == ".json") return FileKind::recipe;
   return is_decoder(path) ? FileKind::decoder : FileKind::model;
 }
 
 fs::path model_file_in(const fs::path& path) {
-  if (!fs::is_directory(path)) return path;
+  if (!fs::is_directory(path) || dit::is_diffusers(path)) return path;
   std::vector<fs::path> models;
   for (const auto& entry : fs::directory_iterator(path)) {
     const auto extension = entry.path().extension();

@@ -23,7 +23,8 @@ std::function<double()> stopwatch() {
 bool wants_decoder(const pipeline::SessionOptions& options) {
   if (!options.decoder.empty()) return false;
   try {
-    return pipeline::draws_latents(options.model.open_for_use().config);
+    const auto file = options.model.open_for_use();
+    return file.decoder.empty() && pipeline::draws_latents(file.config);
   } catch (...) {
     return false;  // it is no model, for one
   }

@@ -168,6 +168,29 @@ TEST_F(Models, FolderWithOneModelIsOpened) {
   EXPECT_EQ(studio().model()->name, "model");
 }
 
+TEST_F(Models, FolderOfDiffusersIsOpenedWithItsDecoder) {
+  const auto pipeline = std::filesystem::path(SWITCHYARD_FIXTURE_DIR) / "diffusers_dit/pipeline";
+  for (const auto& path : {pipeline, pipeline / "model_index.json"}) {
+    start();
+    studio().drop(path);
+    ASSERT_TRUE(until([&] { return !studio().opening(); }));
+    ASSERT_NE(studio().model(), nullptr) << studio().status().text;
+    EXPECT_EQ(studio().model()->name, "pipeline");
+    EXPECT_EQ(studio().model()->image_size, 16);
+    EXPECT_EQ(studio().form.settings.solver.solver, sampler::Solver::ddim);
+    studio().form.settings.grid.steps = 2;
+    EXPECT_EQ(studio().run(drawn())->status, Run::Status::done) << studio().status().text;
+  }
+  start();
+  studio().drop(pipeline / "transformer");
+  ASSERT_TRUE(until([&] { return !studio().opening(); }));
+  expect_error("drop the decoder");
+  studio().drop(pipeline / "vae");
+  ASSERT_TRUE(until([&] { return !studio().opening(); }));
+  ASSERT_NE(studio().model(), nullptr) << studio().status().text;
+  EXPECT_EQ(studio().model()->image_size, 16);
+}
+
 TEST_F(Models, WrongFilesGiveAMessageAndNothingElse) {
   open_embedded();
   drawn();

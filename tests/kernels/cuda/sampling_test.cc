@@ -10,20 +10,21 @@ namespace {
 
 TEST(CudaSampling, TimestepEmbedding) {
   for (const auto count : {std::int64_t{1}, std::int64_t{33}}) {
-    for (const int half : {1, 31, 128}) {
+    for (const auto& [half, shift] : {std::pair{1, 0}, {31, 0}, {128, 0}, {2, 1}, {128, 1}}) {
       const auto t = at::rand({count}, at::detail::createCPUGenerator(111)) * 1000;
-      const auto angle =
-          at::outer(t.to(at::kDouble), at::exp(at::arange(half, at::kDouble) * (-std::log(1e4) / half)));
+      const auto angle = at::outer(
+          t.to(at::kDouble), at::exp(at::arange(half, at::kDouble) * (-std::log(1e4) / (half - shift))));
       const auto expected = at::cat({at::cos(angle), at::sin(angle)}, 1);
-      under_each_schedule(std::to_string(count) + " times, half " + std::to_string(half), [&] {
-        Rows times(t.view({1, -1}), 0), out(count, 2 * half, at::kFloat, 3);
-        timestep_embedding(
-            {count, half, static_cast<float*>(times.data()), static_cast<float*>(out.data()), out.stride()},
-            {});
-        // An angle of up to 1000 has an fp32 rounding error of 3e-5, and so have its frequencies.
-        EXPECT_TRUE(near(out.values(), expected, 2e-4));
-        EXPECT_TRUE(out.intact());
-      });
+      under_each_schedule(std::to_string(count) + " times, half " + std::to_string(half),
+                          [&, half = half, shift = shift] {
+                            Rows times(t.view({1, -1}), 0), out(count, 2 * half, at::kFloat, 3);
+                            timestep_embedding({count, half, static_cast<float*>(times.data()),
+                                                static_cast<float*>(out.data()), out.stride(), shift},
+                                               {});
+                            // An angle of up to 1000 has an fp32 rounding error of 3e-5, and so have its frequencies.
+                            EXPECT_TRUE(near(out.values(), expected, 2e-4));
+                            EXPECT_TRUE(out.intact());
+                          });
     }
   }
 }

@@ -15,7 +15,7 @@ using Inputs = std::vector<at::Tensor>;
 using Function = std::function<at::Tensor(const Inputs&)>;
 
 // Loops over plain numbers: nothing of the implementation is used.
-at::Tensor modulated_layer_norm_definition(const Inputs& in) {
+at::Tensor modulated_layer_norm_definition(const Inputs& in, double eps = 1e-6) {
   const auto &x = in[0], &shift = in[1], &scale = in[2];
   auto y = at::empty_like(x);
   const int64_t width = x.size(2);
@@ -27,7 +27,7 @@ at::Tensor modulated_layer_norm_definition(const Inputs& in) {
       for (int64_t i = 0; i < width; ++i)
         variance += (row[i] - mean) * (row[i] - mean) / static_cast<double>(width);
       for (int64_t i = 0; i < width; ++i) {
-        const double norm = (row[i] - mean) / std::sqrt(variance + 1e-6);
+        const double norm = (row[i] - mean) / std::sqrt(variance + eps);
         y[n][t].mutable_data_ptr<double>()[i] =
             norm * (1 + scale[n][i].item<double>()) + shift[n][i].item<double>();
       }
@@ -53,9 +53,16 @@ struct Operation {
 
 const Operation kOperations[] = {
     {"modulated_layer_norm", [](const Inputs& in) { return modulated_layer_norm(in[0], in[1], in[2]); },
-     modulated_layer_norm_definition,
+     [](const Inputs& in) { return modulated_layer_norm_definition(in); },
      [](int64_t n, int64_t t, int64_t width) {
        return Inputs{random({n, t, width}, 1, at::kDouble) * 3 + 1, random({n, width}, 2, at::kDouble),
+                     random({n, width}, 3, at::kDouble)};
+     }},
+    {"modulated_layer_norm of another eps",
+     [](const Inputs& in) { return modulated_layer_norm(in[0], in[1], in[2], 0.5); },
+     [](const Inputs& in) { return modulated_layer_norm_definition(in, 0.5); },
+     [](int64_t n, int64_t t, int64_t width) {
+       return Inputs{random({n, t, width}, 1, at::kDouble), random({n, width}, 2, at::kDouble),
                      random({n, width}, 3, at::kDouble)};
      }},
     {"gated_residual", [](const Inputs& in) { return gated_residual(in[0], in[1], in[2]); },

@@ -11,18 +11,20 @@ ON_EVERY_DEVICE(TimestepEmbeddingOnDevice);
 
 TEST_P(TimestepEmbeddingOnDevice, EqualsTheDefinition) {
   for (const int64_t count : {1, 31, 33}) {
-    for (const int64_t half : {1, 31, 128}) {
+    for (const auto& [half, shift] :
+         {std::pair<int64_t, int64_t>{1, 0}, {31, 0}, {128, 0}, {2, 1}, {128, 1}}) {
       const auto t = at::rand({count}, at::detail::createCPUGenerator(111), at::kDouble) * 1000;
-      const auto angle =
-          at::outer(t, at::exp(at::arange(half, at::kDouble) * (-std::log(1e4) / static_cast<double>(half))));
-      const auto y = timestep_embedding(t.to(device(), at::kFloat), half);
+      const auto angle = at::outer(
+          t, at::exp(at::arange(half, at::kDouble) * (-std::log(1e4) / static_cast<double>(half - shift))));
+      const auto y = timestep_embedding(t.to(device(), at::kFloat), half, shift);
       EXPECT_EQ(y.device().type(), device());
       EXPECT_EQ(y.scalar_type(), at::kFloat);
       // An angle of up to 1000 has an fp32 rounding error of 3e-5, and so have its frequencies.
       EXPECT_TRUE(near(y, at::cat({at::cos(angle), at::sin(angle)}, 1), 2e-4))
-          << count << " times, half " << half;
+          << count << " times, half " << half << ", shift " << shift;
     }
   }
+  EXPECT_THROW(timestep_embedding(at::ones({1}, device()), 1, 1), c10::Error);
 }
 
 TEST_P(TimestepEmbeddingOnDevice, TakesWholeNumbersAndAnyStride) {
