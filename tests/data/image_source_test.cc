@@ -122,6 +122,21 @@ TEST(ImageLabels, AreTheFoldersWhereEveryImageLiesInOne) {
   for (const Case& c : cases) EXPECT_EQ(classes_of(c.paths).labels, c.labels) << c.what;
 }
 
+TEST_F(ImageSourceTest, TransparencyIsDroppedOrOverWhite) {
+  std::filesystem::create_directories(file("set"));
+  const auto png =
+      io::png_of({2, 1, 8, 6}, std::string("\0abc\0ABC\xff", 9));  // RGBA: "abc" unseen, "ABC" opaque
+  put("set/a.png", png);
+  put("set.zip", io::build::zip({{.name = "a.png", .data = png, .alignment = 1}}, /*zip64=*/false));
+  for (const char* set : {"set", "set.zip"}) {
+    EXPECT_EQ(raw_bytes(open_images(file(set))->read(0).pixels), "abcABC") << set;
+    EXPECT_EQ(raw_bytes(open_images(file(set), io::Alpha::over_white)->read(0).pixels),
+              "\xff\xff\xff"
+              "ABC")
+        << set;
+  }
+}
+
 TEST(ImageLabels, HaveTheFoldersNames) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(classes_of({"cat/a.png", "dog/a.png", "dog/deep/b.png"}).names, (Names{"cat", "dog"}));

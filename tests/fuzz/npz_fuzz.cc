@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -23,8 +22,8 @@ namespace {
 // The named arrays: views where they are stored.
 std::map<std::string, at::Tensor> named(const std::string& file, const std::set<std::string>& names) {
   // Of exactly the bytes' size, so that reading one more is seen.
-  const auto owner = std::make_shared<std::vector<std::byte>>(file.size());
-  std::memcpy(owner->data(), file.data(), file.size());
+  const auto bytes = std::as_bytes(std::span(file));
+  const auto owner = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
   return io::parse_npz(*owner, owner, "fuzz", names);
 }
 
