@@ -36,13 +36,6 @@ void on_terminate() {
   std::abort();
 }
 
-[[gnu::no_sanitize("address", "undefined")]] void watch_terminate(int, char**, char**) {
-  usual_end = std::set_terminate(on_terminate);
-}
-
-// What the dynamic linker runs before the constructors of all libraries.
-[[gnu::section(".preinit_array"), gnu::used]] void (*const first)(int, char**, char**) = watch_terminate;
-
 // Whether want of memory explains what just failed.
 bool memory_is_short() {
   constexpr std::size_t kShort = 256 << 20;
@@ -60,12 +53,18 @@ void on_fault(int) {
   ::sigaction(SIGSEGV, &usual_fault, nullptr);  // another fault: the instruction runs again, and ends the process
 }
 
-[[gnu::constructor]] void watch_failures() {
-  ::on_exit(on_failed_exit, nullptr);
+[[gnu::no_sanitize("address", "undefined")]] void watch_failures(int, char**, char**) {
+  usual_end = std::set_terminate(on_terminate);
   struct sigaction action = {};
   action.sa_handler = on_fault;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGSEGV, &action, &usual_fault);
 }
+
+// What the dynamic linker runs before the constructors of all libraries.
+[[gnu::section(".preinit_array"), gnu::used]] void (*const first)(int, char**, char**) = watch_failures;
+
+// Later: what is registered last is run first, and libraries give back memory when they end.
+[[gnu::constructor]] void watch_exit() { ::on_exit(on_failed_exit, nullptr); }
 
 }  // namespace
