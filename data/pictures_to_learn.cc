@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <set>
 
+#include "data/random.h"
 #include "data/resize.h"
 #include "data/training_images.h"
 #include "io/error.h"
@@ -18,17 +18,6 @@ namespace {
 // A number as good as random that belongs to (seed, a, b).
 uint64_t hashed(uint64_t seed, uint64_t a, uint64_t b) {
   return io::split_mix(io::split_mix(seed + a * io::kSplitMixStep) + b * io::kSplitMixStep);
-}
-
-// The order of an epoch's images: Fisher and Yates, with the same numbers on every machine.
-std::vector<int64_t> shuffled(int64_t n, uint64_t seed, int64_t epoch) {
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  for (int64_t i = n - 1; i > 0; --i) {
-    const uint64_t other = hashed(seed, static_cast<uint64_t>(epoch), static_cast<uint64_t>(i));
-    std::swap(order[i], order[other % static_cast<uint64_t>(i + 1)]);
-  }
-  return order;
 }
 
 class Pictures : public TrainingImages {
@@ -47,7 +36,7 @@ class Pictures : public TrainingImages {
     Batch batch{at::empty({n, 3, options_.size, options_.size}, at::kByte), at::empty({n}, at::kLong)};
     for (int64_t i = 0; i < n; ++i) {
       const int64_t position = step * n + i, epoch = position / source_->size();
-      const int64_t index = order_of(epoch)->at(static_cast<size_t>(position % source_->size()));
+      const int64_t index = order_of(epoch).const_data_ptr<int64_t>()[position % source_->size()];
       const auto [pixels, label] = readable(index);
       const bool flip = options_.flip && hashed(~options_.seed, static_cast<uint64_t>(position), 0) % 2 == 1;
       batch.images[i].copy_(flip ? pixels.flip(2) : pixels);
@@ -99,11 +88,11 @@ class Pictures : public TrainingImages {
   }
 
   // The epochs that batches are made of: two at a time, at the turn.
-  std::shared_ptr<const std::vector<int64_t>> order_of(int64_t epoch) const {
+  at::Tensor order_of(int64_t epoch) const {  // [images] int64
     const std::lock_guard lock(mutex_);
     auto& order = orders_[epoch];
-    if (!order)
-      order = std::make_shared<const std::vector<int64_t>>(shuffled(source_->size(), options_.seed, epoch));
+    if (!order.defined())
+      order = shuffled(source_->size(), hashed(options_.seed, static_cast<uint64_t>(epoch), 0));
     const auto found = order;
     while (orders_.size() > 2) orders_.erase(orders_.begin());
     return found;
@@ -145,7 +134,7 @@ class Pictures : public TrainingImages {
 
   mutable std::mutex mutex_;  // of what follows, and of what is kept
   mutable std::vector<bool> is_kept_;
-  mutable std::map<int64_t, std::shared_ptr<const std::vector<int64_t>>> orders_;
+  mutable std::map<int64_t, at::Tensor> orders_;
   mutable std::set<int64_t> unreadable_;
   mutable std::vector<std::string> problems_;
 };

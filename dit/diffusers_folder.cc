@@ -6,7 +6,7 @@
 #include "dit/diffusers_scheduler.h"
 #include "dit/diffusers_transformer.h"
 #include "dit/diffusers_weights.h"
-#include "dit/json_field.h"
+#include "dit/foreign_json.h"
 #include "io/error.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
@@ -60,7 +60,7 @@ nlohmann::json pipeline_index(const fs::path& file) {
   const auto source = file.string();
   auto index = read_small_json(file);
   if (!index.is_object()) throw io::InputError(source + ": expected an object, found " + index.type_name());
-  const auto name = json_field<std::string>(index, "_class_name", "", source);
+  const auto name = ForeignJson(index, source).field<std::string>("_class_name", "");
   if (name != "DiTPipeline")
     throw io::InputError(source + ": is of a " + io::quote(name) + ", expected a DiTPipeline");
   return index;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <optional>
 
-#include "dit/json_field.h"
+#include "dit/foreign_json.h"
 #include "io/text.h"
 
 namespace switchyard::dit {
@@ -18,9 +18,9 @@ constexpr std::array kBetas = {Betas{"linear", "linear", 0.0001, 0.02},
                                Betas{"scaled_linear", "scaled_linear", 0.00085, 0.012},
                                Betas{"squaredcos_cap_v2", "cosine", 0, 0}};
 
-class Reading {
+class Reading : ForeignJson {
  public:
-  Reading(const nlohmann::json& json, const std::string& source) : json_(json), source_(source) {}
+  Reading(const nlohmann::json& json, const std::string& source) : ForeignJson(json, source) {}
 
   DiffusersScheduler run(bool learned_variance) {
     if (!json_.is_object()) fail("expected an object, found " + std::string(json_.type_name()));
@@ -41,13 +41,6 @@ class Reading {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { throw io::InputError(source_ + ": " + what); }
-
-  template <class Value>
-  Value field(const char* key, Value otherwise) const {
-    return json_field(json_, key, std::move(otherwise), source_);
-  }
-
   std::string schedule() const {
     const auto trained = json_.find("trained_betas");
     if (trained != json_.end() && !trained->is_null()) fail("trained_betas are given: " + known());
@@ -122,8 +115,6 @@ class Reading {
     if (spacing == "leading") leave_out("steps_offset", int64_t{0});
   }
 
-  const nlohmann::json& json_;
-  const std::string& source_;
   DiffusersScheduler result_;
 };
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "dit/embedding.h"
+#include "dit/foreign_json.h"
 #include "dit/imagenet_classes.h"
-#include "dit/json_field.h"
 #include "dit/official_checkpoint.h"
 #include "io/tensor_problems.h"
 #include "io/text.h"
@@ -35,10 +35,10 @@ constexpr std::array kEmbedders = {Names{"norm1.emb.timestep_embedder.linear_1",
 constexpr Names kTable = {"norm1.emb.class_embedder.embedding_table.weight",
                           "y_embedder.embedding_table.weight"};
 
-class Reading {
+class Reading : ForeignJson {
  public:
   Reading(const nlohmann::json& json, io::StateDict tensors, const std::string& source)
-      : json_(json), theirs_(std::move(tensors)), source_(source) {}
+      : ForeignJson(json, source), theirs_(std::move(tensors)) {}
 
   DiffusersTransformer run() {
     try {
@@ -55,13 +55,6 @@ class Reading {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { throw io::InputError(source_ + ": " + what); }
-
-  template <class Value>
-  Value field(const char* key, Value otherwise) const {
-    return json_field(json_, key, std::move(otherwise), source_);
-  }
-
   void refuse_other_parts() const {
     const std::pair<const char*, const char*> parts[] = {{"activation_fn", "gelu-approximate"},
                                                          {"norm_type", "ada_norm_zero"}};
@@ -184,9 +177,7 @@ class Reading {
     }
   }
 
-  const nlohmann::json& json_;
   io::StateDict theirs_;
-  const std::string& source_;
   std::vector<std::string> problems_;
   DiffusersTransformer result_;
   ModelConfig& c_ = result_.config;

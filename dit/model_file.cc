@@ -151,7 +151,7 @@ ModelFile open_model(const std::filesystem::path& path, const OpenOptions& optio
   if (io::is_torch_file(path)) {
     const auto tree = io::read_torch_file(path);
     if (tree.has_items() && tree.find(kDiffusersFirst) != nullptr)
-      return from_diffusers(open_diffusers(path, io::read_state_dict(path)), source, options);
+      return from_diffusers(open_diffusers(path, io::state_dict_of(tree, source)), source, options);
     return from_torch(tree, source, options);
   }
   auto stored = io::read_safetensors(path);

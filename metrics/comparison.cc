@@ -7,13 +7,13 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "data/random.h"
 #include "io/near_misses.h"
 #include "metrics/class_agreement.h"
 #include "metrics/frechet.h"
 #include "metrics/inception_score.h"
 #include "metrics/kernel_distance.h"
 #include "metrics/neighbours.h"
-#include "metrics/random.h"
 #include "metrics/report.h"
 #include "metrics/sliced_wasserstein.h"
 #include "metrics/spread.h"
@@ -27,7 +27,7 @@ constexpr int64_t kSizes = 8;  // of the extrapolation
 struct Stopped {};
 
 at::Tensor random_rows(const at::Tensor& rows, int64_t n, uint64_t seed) {
-  return n >= rows.size(0) ? rows : rows.index_select(0, shuffled(rows.size(0), seed).narrow(0, 0, n));
+  return n >= rows.size(0) ? rows : rows.index_select(0, data::shuffled(rows.size(0), seed).narrow(0, 0, n));
 }
 
 double binomial_error(double share, int64_t n) {
@@ -120,7 +120,7 @@ class Comparing {
     const auto& real = (*reference_.set).*field;
     const int64_t n = std::min({real.size(0) / 2, images_.size(), most});
     if (n < 2) return std::nullopt;
-    const auto order = shuffled(real.size(0), options_.seed);
+    const auto order = data::shuffled(real.size(0), options_.seed);
     return Halves{random_rows(images_.*field, n, options_.seed), real.index_select(0, order.narrow(0, 0, n)),
                   real.index_select(0, order.narrow(0, n, n))};
   }
@@ -210,7 +210,7 @@ class Comparing {
 
   void score() {
     const auto score_of = [&](const at::Tensor& logits) {
-      return inception_score(logits.index_select(0, shuffled(logits.size(0), options_.seed)),
+      return inception_score(logits.index_select(0, data::shuffled(logits.size(0), options_.seed)),
                              options_.splits);
     };
     if (images_.size() < options_.splits) return;
@@ -273,7 +273,7 @@ class Comparing {
       std::vector<double> values;
       for (int64_t i = 0; i < options_.resamples; ++i) {
         const auto counts =
-            resampled_counts(a.size(0), options_.seed + static_cast<uint64_t>(i)).to(at::kLong);
+            data::resampled_counts(a.size(0), options_.seed + static_cast<uint64_t>(i)).to(at::kLong);
         values.push_back(distance(a.repeat_interleave(counts, 0), b));
       }
       measured.error = spread_of(values, 1).deviation;
@@ -290,7 +290,7 @@ class Comparing {
   // Trained on one half of the reference, so that the other can say what a perfect set would get.
   void agreement() {
     const auto& real = *reference_.set;
-    const auto halves = shuffled(real.size(), options_.seed).chunk(2);
+    const auto halves = data::shuffled(real.size(), options_.seed).chunk(2);
     const auto rows = [&](const at::Tensor& all, size_t half) { return all.index_select(0, halves[half]); };
     const LinearClassifier classifier(rows(real.features, 0), rows(real.labels, 0),
                                       real.labels.max().item<int64_t>() + 1);

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "metrics/random.h"
+#include "data/random.h"
 #include "metrics/spread.h"
 
 namespace switchyard::metrics {
@@ -60,7 +60,7 @@ std::optional<double> frechet_bootstrap(const FrechetReference& reference, const
   std::vector<double> values;
   for (int64_t i = 0; i < resamples; ++i) {
     if (stop && stop()) return std::nullopt;
-    const auto counts = resampled_counts(rows.size(0), seed + static_cast<uint64_t>(i));  // [n]
+    const auto counts = data::resampled_counts(rows.size(0), seed + static_cast<uint64_t>(i));  // [n]
     const auto drawn = counts.nonzero().squeeze(1);
     values.push_back(reference.distance(rows.index_select(0, drawn), counts.index_select(0, drawn)));
   }
@@ -80,7 +80,7 @@ std::optional<Extrapolation> frechet_at_infinity(const FrechetReference& referen
   for (int64_t i = 0; i < sizes; ++i) {
     if (stop && stop()) return std::nullopt;
     const auto n = std::llround(count / (1 + 3 * static_cast<double>(i) / (points - 1)));
-    const auto chosen = shuffled(rows.size(0), seed + static_cast<uint64_t>(i)).narrow(0, 0, n);
+    const auto chosen = data::shuffled(rows.size(0), seed + static_cast<uint64_t>(i)).narrow(0, 0, n);
     x.push_back(1 / static_cast<double>(n));
     y.push_back(reference.distance(rows.index_select(0, chosen)));
     mean_x += x.back() / points;

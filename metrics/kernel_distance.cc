@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/random.h"
+#include "data/random.h"
 
 namespace switchyard::metrics {
 namespace {
@@ -53,7 +53,7 @@ std::optional<KernelDistance> kernel_distance(const at::Tensor& a, const at::Ten
     if (stop && stop()) return std::nullopt;
     const auto rows = [&](const at::Tensor& set, uint64_t which) {
       return set.index_select(
-          0, shuffled(set.size(0), seed + 2 * static_cast<uint64_t>(i) + which).narrow(0, 0, size));
+          0, data::shuffled(set.size(0), seed + 2 * static_cast<uint64_t>(i) + which).narrow(0, 0, size));
     };
     values.push_back(kernel_distance(rows(a, 0), rows(b, 1)));
   }

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "metrics/random.h"
+#include "data/random.h"
 
 namespace switchyard::metrics {
 namespace {
@@ -36,7 +36,7 @@ double sliced_wasserstein(const at::Tensor& a, const at::Tensor& b, uint64_t see
                                 c10::str(a.sizes(), " and ", b.sizes()));
   const int64_t dimension = a.size(1), directions = std::min(dimension, kDirections);
   const auto basis =
-      std::get<0>(at::linalg_qr(normal_numbers(dimension, directions, seed)));  // [D, directions]
+      std::get<0>(at::linalg_qr(data::normal_numbers(dimension, directions, seed)));  // [D, directions]
   // [directions, rows], each direction sorted; about a common centre, where fp32 is finest.
   const auto centre = b.mean(0, true, at::kFloat);
   const auto seen = [&](const at::Tensor& rows) {

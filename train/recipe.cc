@@ -64,12 +64,9 @@ nlohmann::json to_json(const Recipe& recipe) {
   return json;
 }
 
-dit::ModelConfig model_config(const Recipe& recipe, std::vector<std::string> class_names) {
+dit::ModelConfig model_config(const Recipe& recipe) {
   auto config = dit::preset(recipe.model);
   if (recipe.image_size > 0) config.input_size = recipe.image_size;
-  config.num_classes = static_cast<int64_t>(class_names.size());
-  config.class_names = std::move(class_names);
-  config.validate();
   return config;
 }
 

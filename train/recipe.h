@@ -75,8 +75,8 @@ struct Recipe {
 
 nlohmann::json to_json(const Recipe& recipe);
 
-/// The model that is trained, of images with these classes. Throws std::invalid_argument.
-dit::ModelConfig model_config(const Recipe& recipe, std::vector<std::string> class_names);
+/// The model that is trained, but for its classes, which are those of the data. Throws std::invalid_argument.
+dit::ModelConfig model_config(const Recipe& recipe);
 
 /// The settings that its model file is given: of the solids, those that were measured on the embedded model
 /// (docs/evaluation.md), with so many steps; else null.

@@ -262,9 +262,8 @@ std::vector<at::Tensor> choices_of(const std::vector<ShardResult>& shards, const
   return choices;
 }
 
-std::shared_ptr<const data::TrainingImages> images_of(const Recipe& recipe, const RunOptions& options) {
-  const auto preset = dit::preset(recipe.model);
-  const int64_t size = recipe.image_size > 0 ? recipe.image_size : preset.input_size;
+std::shared_ptr<const data::TrainingImages> images_of(const Recipe& recipe, int64_t size,
+                                                      const RunOptions& options) {
   if (options.data.empty()) return data::solids_to_learn(size);
   return data::pictures_to_learn(
       data::open_images(options.data, io::Alpha::over_white),
@@ -317,10 +316,13 @@ class Window {
 
 bool train(const Recipe& given, const RunOptions& options, const OnProgress& on_progress) {
   given.validate();
-  const auto images = images_of(given, options);
+  auto config = model_config(given);
+  const auto images = images_of(given, config.input_size, options);
+  config.class_names = images->class_names();
+  config.num_classes = static_cast<int64_t>(config.class_names.size());
+  config.validate();
   Recipe recipe = given;
   recipe.data = images->identity();
-  const auto config = model_config(recipe, images->class_names());
   // Master, average, gradient and two moments in fp32, the working copy perhaps in bf16.
   if (options.device.is_cpu())
     io::require_memory((5 * 4 + 2) * dit::count_parameters(config).total, "a training of " + recipe.model);

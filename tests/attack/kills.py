@@ -153,6 +153,26 @@ class Table:
                 f"finished {self.finished:3}  slowest stop {self.slowest:.2f} s  problems {len(self.problems)}")
 
 
+def attack_folder(table, arguments, count, of_a_part=None):
+    """`count` kills of a command that fills a folder, the next run going on in what is left. of_a_part: which files must
+    then be those of the unbroken run already, by name; None: all that are there."""
+    reference, folder = table.work / f"{arguments.__name__}-unbroken", table.work / f"{arguments.__name__}-broken"
+    for each in reference, folder:
+        each.mkdir()
+    seconds = table.unbroken(arguments(reference))
+    wanted = sum(table.kills.values()) + count
+    while sum(table.kills.values()) < wanted:
+        if table.broken(arguments(folder), seconds, folder) == 0:
+            table.same(folder, reference)
+            shutil.rmtree(folder)
+            folder.mkdir()
+        else:
+            table.same(folder, reference, of_a_part, all_of_them=False)
+    table.unbroken(arguments(folder))
+    table.same(folder, reference)
+    table.without_temporaries(folder)
+
+
 def attack_sample(table, model, count):
     def drawn(folder):
         return ["sample", "--model", model, "--count", "2", "--steps", "20", "--out", str(folder), "--grid",
@@ -163,22 +183,7 @@ def attack_sample(table, model, count):
                 f"{folder}/set.npz"]
 
     for arguments in drawn, as_set:
-        name = arguments.__name__
-        reference, folder = table.work / f"{name}-unbroken", table.work / f"{name}-broken"
-        for each in reference, folder:
-            each.mkdir()
-        seconds = table.unbroken(arguments(reference))
-        wanted = sum(table.kills.values()) + count // 2
-        while sum(table.kills.values()) < wanted:
-            if table.broken(arguments(folder), seconds, folder) == 0:
-                table.same(folder, reference)
-                shutil.rmtree(folder)
-                folder.mkdir()
-            else:
-                table.same(folder, reference, lambda name: name != "set/set.json", all_of_them=False)
-        table.unbroken(arguments(folder))
-        table.same(folder, reference)
-        table.without_temporaries(folder)
+        attack_folder(table, arguments, count // 2, lambda name: name != "set/set.json")
 
 
 def attack_train(table, count):
@@ -201,23 +206,10 @@ def attack_train(table, count):
 
 
 def attack_convert(table, model, count):
-    reference, folder = table.work / "convert-unbroken", table.work / "convert-broken"
-    for each in reference, folder:
-        each.mkdir()
+    def converted(folder):
+        return ["convert", model, f"{folder}/out.safetensors", "--dtype", "fp32"]
 
-    def arguments(where):
-        return ["convert", model, f"{where}/out.safetensors", "--dtype", "fp32"]
-
-    seconds = table.unbroken(arguments(reference))
-    while sum(table.kills.values()) < count:
-        if table.broken(arguments(folder), seconds, folder) == 0:
-            table.same(folder, reference)
-            (folder / "out.safetensors").unlink()
-        else:
-            table.same(folder, reference, all_of_them=False)
-    table.unbroken(arguments(folder))
-    table.same(folder, reference)
-    table.without_temporaries(folder)
+    attack_folder(table, converted, count)
 
 
 def attack_others(table, model, count):
@@ -238,22 +230,7 @@ def attack_others(table, model, count):
     table.unbroken(["sample", "--model", model, "--count", "300", "--steps", "1", "--set", "drawn"])
     table.unbroken(["convert", "--dtype", "fp32", model, "large.safetensors"])
     for arguments in evaluated, merged, listed, rendered:
-        name = arguments.__name__
-        reference, folder = table.work / f"{name}-unbroken", table.work / f"{name}-broken"
-        for each in reference, folder:
-            each.mkdir()
-        seconds = table.unbroken(arguments(reference))
-        wanted = sum(table.kills.values()) + count // 4
-        while sum(table.kills.values()) < wanted:
-            if table.broken(arguments(folder), seconds, folder) == 0:
-                table.same(folder, reference)
-                shutil.rmtree(folder)
-                folder.mkdir()
-            else:
-                table.same(folder, reference, lambda file: not file.startswith("kept/"), all_of_them=False)
-        table.unbroken(arguments(folder))
-        table.same(folder, reference)
-        table.without_temporaries(folder)
+        attack_folder(table, arguments, count // 4, lambda file: not file.startswith("kept/"))
 
 
 def main():

@@ -7,16 +7,16 @@
 #include <cmath>
 
 #include "../io/scratch.h"
+#include "data/random.h"
 #include "fake_network.h"
 #include "metrics/frechet.h"
-#include "metrics/random.h"
 #include "metrics/report.h"
 
 namespace switchyard::metrics {
 namespace {
 
 FeatureSet set_of(int64_t n, double shift, uint64_t seed, bool with_all = false) {
-  const auto features = (normal_numbers(n, 5, seed) + shift).to(at::kFloat);
+  const auto features = (data::normal_numbers(n, 5, seed) + shift).to(at::kFloat);
   FeatureSet set{
       "set " + std::to_string(seed), FakeNetwork().facts(), features, {}, {}, at::zeros({n}, at::kLong), {}};
   if (with_all) {

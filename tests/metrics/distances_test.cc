@@ -5,17 +5,19 @@
 #include <stdexcept>
 #include <vector>
 
+#include "data/random.h"
 #include "metrics/frechet.h"
 #include "metrics/inception_score.h"
 #include "metrics/kernel_distance.h"
 #include "metrics/neighbours.h"
-#include "metrics/random.h"
 #include "metrics/sliced_wasserstein.h"
 
 namespace switchyard::metrics {
 namespace {
 
-at::Tensor rows_of(int64_t n, int64_t d, uint64_t seed) { return normal_numbers(n, d, seed).to(at::kFloat); }
+at::Tensor rows_of(int64_t n, int64_t d, uint64_t seed) {
+  return data::normal_numbers(n, d, seed).to(at::kFloat);
+}
 
 // Mean squared distance to its mean, for the tests of spread.
 double deviation(const std::vector<double>& values) {
@@ -130,7 +132,7 @@ TEST(Neighbours, RefusesTooFewRows) {
 TEST(SlicedWasserstein, MovedSetsAreAsFarApartAsTheyWereMoved) {
   const auto rows = rows_of(37, 11, 1), step = rows_of(1, 11, 2);
   EXPECT_NEAR(sliced_wasserstein(rows, rows + step, 3), step.square().sum().item<double>(), 1e-4);
-  EXPECT_NEAR(sliced_wasserstein(rows, rows.index_select(0, shuffled(37, 4)), 3), 0, 1e-9);
+  EXPECT_NEAR(sliced_wasserstein(rows, rows.index_select(0, data::shuffled(37, 4)), 3), 0, 1e-9);
 }
 
 TEST(SlicedWasserstein, UnequalCountsSplitTheMass) {

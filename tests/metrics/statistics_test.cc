@@ -5,13 +5,13 @@
 
 #include <stdexcept>
 
-#include "metrics/random.h"
+#include "data/random.h"
 
 namespace switchyard::metrics {
 namespace {
 
 at::Tensor rows_of(int64_t n, int64_t d, uint64_t seed = 1) {
-  return (normal_numbers(n, d, seed) + 100).to(at::kFloat);  // far from 0, where naive sums cancel
+  return (data::normal_numbers(n, d, seed) + 100).to(at::kFloat);  // far from 0, where naive sums cancel
 }
 
 TEST(Moments, MatchTheDefinition) {
@@ -65,14 +65,14 @@ TEST(Moments, RefuseOtherShapes) {
 }
 
 TEST(Random, ShufflesAndResamplesEveryRowFairly) {
-  const auto order = shuffled(1000, 3);
+  const auto order = data::shuffled(1000, 3);
   EXPECT_TRUE(at::equal(std::get<0>(order.sort()), at::arange(1000)));
-  EXPECT_FALSE(at::equal(order, shuffled(1000, 4)));
-  EXPECT_TRUE(at::equal(order, shuffled(1000, 3)));
-  const auto counts = resampled_counts(10000, 3);
+  EXPECT_FALSE(at::equal(order, data::shuffled(1000, 4)));
+  EXPECT_TRUE(at::equal(order, data::shuffled(1000, 3)));
+  const auto counts = data::resampled_counts(10000, 3);
   EXPECT_EQ(counts.sum().item<double>(), 10000);
   EXPECT_NEAR(counts.gt(0).to(at::kDouble).mean().item<double>(), 1 - std::exp(-1.0), 0.01);
-  const auto normal = normal_numbers(100, 100, 5);
+  const auto normal = data::normal_numbers(100, 100, 5);
   EXPECT_NEAR(normal.mean().item<double>(), 0, 0.03);
   EXPECT_NEAR(normal.std().item<double>(), 1, 0.03);
 }

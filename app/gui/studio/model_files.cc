@@ -21,10 +21,9 @@ pipeline::ModelSource embedded_model() {
 
 namespace {
 
+// Of what is no pipeline of diffusers or its transformer, whose files are called the same.
 bool is_decoder(const fs::path& path) {
   std::error_code error;
-  if (dit::is_diffusers(path))
-    return false;  // a pipeline or its transformer, whose files are called the same
   if (fs::is_directory(path, error)) {
     return std::ranges::any_of(
         std::array{"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"},
@@ -45,7 +44,8 @@ FileKind kind_of(const fs::path& path) {
   std::error_code error;
   const auto status = fs::status(path, error);
   if (!fs::exists(status)) throw io::InputError("there is no such file");
-  if (fs::is_directory(status)) return is_decoder(path) ? FileKind::decoder : FileKind::model;
+  if (fs::is_directory(status))
+    return !dit::is_diffusers(path) && is_decoder(path) ? FileKind::decoder : FileKind::model;
   if (!fs::is_regular_file(status))
     throw io::InputError("it is not a file");  // reading a pipe would wait for ever
   std::string beginning(8, '\0');

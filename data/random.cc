@@ -1,4 +1,4 @@
-#include "metrics/random.h"
+#include "data/random.h"
 
 #include <ATen/ATen.h>
 
@@ -8,7 +8,7 @@
 
 #include "io/split_mix.h"
 
-namespace switchyard::metrics {
+namespace switchyard::data {
 namespace {
 
 // SplitMix64.
@@ -55,4 +55,4 @@ at::Tensor normal_numbers(int64_t rows, int64_t columns, uint64_t seed) {
   return numbers;
 }
 
-}  // namespace switchyard::metrics
+}  // namespace switchyard::data
